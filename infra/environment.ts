@@ -1,0 +1,28 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "./config";
+
+/** The bot's environment variables: what the stack provides, then what the configuration adds. Secret as a whole. */
+export function botEnvironment(
+  settings: Settings,
+  databaseHost: pulumi.Output<string>,
+): pulumi.Output<Record<string, string>> {
+  const { app, database, commit, postgresPassword, telegramToken, secretKey, environment } = settings;
+  return pulumi.secret(
+    pulumi
+      .all([databaseHost, postgresPassword, telegramToken, secretKey, environment])
+      .apply(([host, password, token, key, secrets]): Record<string, string> => ({
+        DATABASE_URL: `postgresql://${database.user}:${encodeURIComponent(password)}@${host}:5432/${database.name}`,
+        POSTGRES_HOST: host,
+        POSTGRES_PORT: "5432",
+        POSTGRES_DB: database.name,
+        POSTGRES_USER: database.user,
+        POSTGRES_PASSWORD: password,
+        TELEGRAM_TOKEN: token,
+        SECRET_KEY: key,
+        PORT: String(app.port),
+        COMMIT_SHA: commit,
+        ...app.environment,
+        ...secrets,
+      })),
+  );
+}

@@ -1,0 +1,77 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { ServerSettings } from "./config";
+import { digest } from "./digest";
+
+/**
+ * How this machine talks to the server: one set of options for OpenSSH, used by the checks before a
+ * preview and by the Docker provider, which runs `ssh` itself. Paths are relative to the project's
+ * directory, so that no path of one machine gets into the stack's state.
+ */
+
+/** Directory for the control socket and the deploy key; ignored by git but for its .gitignore. */
+const DIRECTORY = ".ssh";
+/** Where the program puts the deploy key. */
+export const DEPLOY_KEY = `${DIRECTORY}/deploy_key`;
+
+/** The options, without host and user. The host key is pinned inside them, so that no known_hosts file is needed. */
+export function sshOptions(server: ServerSettings, withKey: boolean): string[] {
+  const pin = digest(server.hostKey).slice(0, 8);
+  const options = {
+    BatchMode: "yes",
+    ConnectTimeout: "10",
+    ServerAliveInterval: "15",
+    // One connection for everything that an update asks of Docker, where each question would dial anew
+    // and sshd's MaxStartups drops what comes too fast. It closes itself.
+    ControlMaster: "auto",
+    ControlPath: `${DIRECTORY}/${pin}-%C`,
+    ControlPersist: "20",
+    // Only the pinned key counts. KnownHostsCommand (OpenSSH 8.5, 2021) gives it without a file.
+    StrictHostKeyChecking: "yes",
+    UserKnownHostsFile: "/dev/null",
+    GlobalKnownHostsFile: "/dev/null",
+    KnownHostsCommand: `/bin/echo %H ${server.hostKey}`,
+    ...(withKey && { IdentityFile: DEPLOY_KEY, IdentitiesOnly: "yes" }),
+  };
+  return Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+}
+
+/** Puts the deploy key where `sshOptions` says; without one it takes an older one away, and ssh-agent is asked. */
+export function writeDeployKey(key: string | undefined): void {
+  const present = existsSync(DEPLOY_KEY) ? readFileSync(DEPLOY_KEY, "utf8") : undefined;
+  if (present === key) return;
+  // With the key goes any connection that it opened: another key must prove itself anew.
+  mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
+  for (const entry of readdirSync(DIRECTORY)) if (entry !== ".gitignore") rmSync(`${DIRECTORY}/${entry}`);
+  if (key !== undefined) writeFileSync(DEPLOY_KEY, key, { mode: 0o600 });
+}
+
+/** What a script on the server left: its exit status and what it said. 255 is ssh's own failure. */
+export interface Answer {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a shell script on the server, handed over on standard input; waits for it. */
+export function runOnServer(
+  server: ServerSettings,
+  options: string[],
+  script: string,
+  args: string[],
+): Answer {
+  const command = shellCommand(["bash", "-s", "--", ...args]);
+  const { status, stdout, stderr } = spawnSync(
+    "ssh",
+    [...options, "-p", String(server.port), "-l", server.user, server.host, command],
+    { input: script, encoding: "utf8", timeout: 60_000 },
+  );
+  return { status: status ?? 255, stdout, stderr };
+}
+
+/** One line for the login shell from separate words, each quoted. */
+export function shellCommand(words: string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(" ");
+}
