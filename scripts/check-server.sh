@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Looks whether a release could go ahead, and changes nothing: Docker answers, the directories can be
+# written, the repository can be read and has the commit. Runs before every preview and update.
+#
+# usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT
+# Prints when `npm run drift` has last found files that differ, if ever: they are put there anew after that.
+# Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
+set -euo pipefail
+
+readonly GIT_SECONDS=20
+
+refuse() {
+  echo "$*" >&2
+  exit 1
+}
+
+check_docker() {
+  command -v docker >/dev/null ||
+    refuse "The server has no Docker Engine; install docker.io there, or correct \`server.host\` if it is the wrong server."
+  local answer
+  answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
+  case $answer in
+    *"permission denied"*)
+      refuse "The user $(id -un) may not use Docker on the server; add it to the group docker, or correct \`server.user\`."
+      ;;
+    *) refuse "Docker does not answer on the server (${answer##*$'\n'}); start it there with: systemctl start docker" ;;
+  esac
+}
+
+# A directory that is not there yet must be one that this user can make.
+check_directory() {
+  local key=$1 directory=$2 parent=$2
+  while [[ ! -e $parent ]]; do parent=$(dirname "$parent"); done
+  [[ -d $parent && -w $parent ]] ||
+    refuse "The user $(id -un) cannot write to $directory on the server; make it writable, or correct \`$key\`."
+}
+
+check_commit() {
+  local image=$1 repository=$2 commit=$3 mirror=$4
+  # An image that was built is never built again, so its repository is not asked either.
+  if docker image inspect "$image:$commit" >/dev/null 2>&1; then return; fi
+  command -v git >/dev/null || refuse "The server has no git; install it there with: apt-get install git"
+  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=10'
+  local refs
+  refs=$(timeout "$GIT_SECONDS" git ls-remote --quiet "$repository" 2>&1) ||
+    refuse "The server cannot read the repository $repository ($(last_line "$refs")); correct \`app.repository\`, or give the server access to it."
+  if grep -q "^$commit" <<<"$refs"; then return; fi
+  if git -C "$mirror" cat-file -e "$commit^{commit}" 2>/dev/null; then return; fi
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  git init --quiet --bare "$scratch"
+  timeout "$GIT_SECONDS" git -C "$scratch" fetch --quiet --depth=1 --filter=tree:0 "$repository" "$commit" 2>/dev/null ||
+    refuse "The commit $commit is not in the repository $repository; push it, or correct \`commit\`."
+}
+
+last_line() {
+  local text
+  text=$(grep -v '^$' <<<"$1" | tail -n 1)
+  echo "${text:-no answer in $GIT_SECONDS seconds}"
+}
+
+main() {
+  (($# == 5)) || refuse "usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT"
+  check_docker
+  check_directory server.deployPath "$1"
+  check_directory server.backupPath "$2"
+  check_commit "$3" "$4" "$5" "$1/repository.git"
+  cat "$1/damaged" 2>/dev/null || true
+}
+
+main "$@"

@@ -1,0 +1,27 @@
+import { start } from "./lib/command";
+import { release } from "./lib/release";
+import { releaseOptions, RELEASE_EXITS } from "./lib/release-command";
+import { Server } from "./lib/server";
+import { openStack } from "./lib/stack";
+
+start({
+  name: "deploy",
+  positional: "[commit]",
+  describe:
+    "Release a commit: build its image on the server, swap the bot while the proxy holds the requests, and put the last good release back if the new one is not well",
+  options: (args) =>
+    releaseOptions(args).positional("commit", {
+      type: "string",
+      describe: "A commit, branch or tag of the bot's repository; else the newest commit of `app.branch`",
+    }),
+  exits: { 1: "failed; the last good release is back, or nothing was changed", ...RELEASE_EXITS },
+  async run({ stack: name, commit: wanted, wait, recover }) {
+    const stack = openStack(name);
+    const { app, server } = stack.settings;
+    const question = [app.repository, app.branch, server.deployPath, ...(wanted ? [wanted] : [])];
+    const commit = await new Server(stack).ask("find-commit.sh", question);
+    console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
+    await release(stack, { commit }, "deploy", { wait, recover });
+    return undefined;
+  },
+});

@@ -1,0 +1,51 @@
+import { delimiter, join } from "node:path";
+import { OperatorError } from "./command";
+import { PROJECT } from "./stack";
+
+// execa is an ES module whose dependencies `require` cannot resolve: a dynamic import loads it.
+const execaModule = import("execa");
+
+/** How a command ended and what it said. */
+export interface Answer {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  input?: string;
+  /** What the operator sees while it runs; standard output that is shown is not kept. */
+  show?: ("stdout" | "stderr")[];
+  /** Seconds. */
+  timeout?: number;
+}
+
+/** Runs a command to its end, whatever that is. */
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Answer> {
+  const { input = "", show = [], timeout } = options;
+  const { execa } = await execaModule;
+  const result = await execa(command, args, {
+    cwd: PROJECT,
+    // What scripts/bootstrap has installed comes first.
+    env: { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) },
+    input,
+    stdout: show.includes("stdout") ? "inherit" : "pipe",
+    stderr: show.includes("stderr") ? ["inherit", "pipe"] : "pipe",
+    timeout: timeout && timeout * 1000,
+    reject: false,
+  });
+  if (result.code === "ENOENT") {
+    throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
+  }
+  const said = (text: unknown) => (typeof text === "string" ? text : "");
+  const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
+  return { status: result.exitCode ?? EXIT_BY_SIGNAL, stdout: said(result.stdout), stderr };
+}
+
+/** ssh's own status for "no connection"; what was ended by a signal had none either. */
+const EXIT_BY_SIGNAL = 255;
+
+/** The last line that says something, for a sentence. */
+export function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)?.trim() ?? "";
+}

@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { explain } from "../../infra/server";
+import { DEPLOY_KEY, shellCommand, sshOptions, writeDeployKey } from "../../infra/ssh";
+import { OperatorError } from "./command";
+import { pulumi } from "./pulumi";
+import { type Answer, lastLine, run, type RunOptions } from "./run";
+import { PROJECT, type Stack } from "./stack";
+
+/** The server could not be asked: another thing than a bad answer. */
+export class UnreachableError extends OperatorError {}
+
+/**
+ * The server over SSH alone, with the very options and the kept connection of infra/ssh.ts. No state is needed: address
+ * and host key are in the stack's file, the deploy key where the program has put it.
+ */
+export class Server {
+  private ready?: Promise<void>;
+
+  constructor(private readonly stack: Stack) {}
+
+  /** Runs one of scripts/*.sh, handed over on standard input: what lies on the server may be older, or gone. */
+  script(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<Answer> {
+    const input = readFileSync(join(PROJECT, "scripts", file), "utf8");
+    return this.command(["bash", "-s", "--", ...args], { ...options, input });
+  }
+
+  /** Runs one command. @throws UnreachableError with one sentence */
+  async command(words: string[], options: RunOptions = {}): Promise<Answer> {
+    await (this.ready ??= this.provideKey());
+    const { settings, hasKey } = this.stack;
+    const { host, port, user } = settings.server;
+    const to = ["-p", String(port), "-l", user, host, shellCommand(words)];
+    const answer = await run("ssh", [...sshOptions(settings.server, hasKey), ...to], options);
+    if (answer.status !== 255) return answer;
+    const fault = explain(answer, { server: settings.server, sshPrivateKey: hasKey ? "" : undefined });
+    throw new UnreachableError(fault ?? "The server does not answer.");
+  }
+
+  /** Runs a script and insists that it ends well. */
+  async ask(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<string> {
+    const { status, stdout, stderr } = await this.script(file, args, options);
+    if (status !== 0) throw new OperatorError(lastLine(stderr) || `${file} ended with ${status}.`);
+    return stdout.trim();
+  }
+
+  /** Replaces a file of ours on the server. */
+  async write(path: string, content: string): Promise<void> {
+    const { status, stderr } = await this.command(["install", "-m", "600", "/dev/stdin", path], {
+      input: content,
+    });
+    if (status !== 0) throw new OperatorError(`${path} could not be written: ${lastLine(stderr)}`);
+  }
+
+  /** On a machine where the program has not run yet, the configuration has the key. */
+  private async provideKey(): Promise<void> {
+    if (!this.stack.hasKey || existsSync(DEPLOY_KEY)) return;
+    const { status, stdout, stderr } = await pulumi(this.stack, ["config", "get", "sshPrivateKey"]);
+    if (status !== 0) {
+      throw new OperatorError(
+        `The deploy key cannot be read from ${this.stack.file} (${lastLine(stderr)}); put it into ${DEPLOY_KEY}, mode 0600, by hand.`,
+      );
+    }
+    writeDeployKey(`${stdout.trimEnd()}\n`);
+  }
+}
