@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../../sandbox/docker";
+import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
+import { pulumi, pulumiOk } from "../../sandbox/stack";
+import { createWorld, type World } from "./world";
+
+const TOKEN = "ghp_administrator";
+const GITHUB = "**hockey:index:Repository**";
+const WORKFLOW = ".github/workflows/deploy.yml";
+const PASSPHRASE = "the passphrase of the state";
+
+describe("GitHub's side of the stack", () => {
+  let world: World;
+  let github: FakeGitHub;
+
+  before(async () => {
+    github = await startFakeGitHub({ owner: "example", repository: "hockey" });
+    github.addToken(TOKEN, { scopes: ["repo", "workflow"] });
+    github.edit(WORKFLOW, "name: docker-compose down\n");
+    world = await createWorld("github");
+    const plain = {
+      "github.manage": "true",
+      "github.owner": "example",
+      "github.repository": "hockey",
+      "github.infraRepository": "example/hockey-delivery",
+      "github.reviewers[0]": "583231",
+    };
+    const pairs = Object.entries(plain).flatMap(([key, value]) => ["--plaintext", `${key}=${value}`]);
+    await pulumiOk(world.stack, ["config", "set-all", "--path", ...pairs]);
+    await setSecret("PULUMI_BACKEND_URL", "s3://states/hockey");
+    await setSecret("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE);
+  });
+
+  after(async () => {
+    await world.close();
+    await github.close();
+  });
+
+  const environment = (more: Record<string, string>) => ({
+    env: { GITHUB_BASE_URL: github.url, GITHUB_TOKEN: "", GH_PATH: "/bin/false", ...more },
+  });
+  const administrator = () => environment({ GITHUB_TOKEN: TOKEN });
+  /** As in a workflow run: without a token, GitHub passed over. */
+  const unattended = () => environment({ PULUMI_OPTION_EXCLUDE: GITHUB });
+
+  const setSecret = (name: string, input: string) =>
+    pulumiOk(world.stack, ["config", "set", "--path", "--secret", `githubSecrets.${name}`], { input });
+  const up = (...args: string[]) =>
+    pulumi(world.stack, ["up", "--yes", "--skip-preview", ...args], administrator());
+  /** Quicker than all: the server is left out. */
+  const onlyGitHub = ["--target", GITHUB];
+  const state = () =>
+    readFileSync(join(world.directory, "state", ".pulumi", "stacks", "hockey", "test.json"), "utf8");
+
+  /** What was asked of GitHub during an action, and changed there. */
+  async function asked<T>(action: () => Promise<T>): Promise<{ result: T; all: string[]; writes: string[] }> {
+    const before = github.requests.length;
+    const result = await action();
+    const all = github.requests
+      .slice(before)
+      .map(({ method, path, status }) => `${method} ${path} ${status}`);
+    return { result, all, writes: all.filter((line) => !line.startsWith("GET ")) };
+  }
+
+  /** Everything that is on GitHub, to compare. */
+  const snapshot = () => ({
+    head: github.git.resolve("main"),
+    secrets: github.secrets(),
+    variables: [...github.variables],
+    environments: structuredClone([...github.environments]),
+  });
+
+  const published = () =>
+    readdirSync(join(world.stack.project, ".github", "workflows")).filter((file) => file !== "ci.yml");
+  const local = (file: string) => readFileSync(join(world.stack.project, file), "utf8");
+
+  it("is refused without a token, before anything is asked or changed", async () => {
+    const { result, all } = await asked(() => pulumi(world.stack, ["preview"], environment({})));
+    assert.notEqual(result.exitCode, 0);
+    assert.match(
+      result.output,
+      /GITHUB_TOKEN is not set, and `github\.manage` needs .* Nothing was changed\./,
+    );
+    assert.deepEqual(all, []);
+  });
+
+  it("is refused with a token that lacks a scope, which is named", async () => {
+    github.addToken("ghp_repo", { scopes: ["repo"] });
+    const { result, writes } = await asked(() =>
+      pulumi(world.stack, ["preview"], environment({ GITHUB_TOKEN: "ghp_repo" })),
+    );
+    assert.notEqual(result.exitCode, 0);
+    assert.match(result.output, /GITHUB_TOKEN lacks the scope workflow; .* Nothing was changed\./);
+    assert.deepEqual(writes, []);
+  });
+
+  it("is in one preview with the server's", async () => {
+    const { result, writes } = await asked(() => pulumi(world.stack, ["preview"], administrator()));
+    assert.equal(result.exitCode, 0, result.output);
+    assert.match(result.output, /docker:index:Container bot-container create/);
+    assert.match(result.output, /github:index:ActionsSecret github-SSH_PRIVATE_KEY create/);
+    assert.match(result.output, /github:index:RepositoryFile github-deploy\.yml create/);
+    assert.deepEqual(writes, []);
+  });
+
+  it("is applied in the first update", async () => {
+    const began = Date.now();
+    const { exitCode, output } = await up();
+    assert.equal(exitCode, 0, output);
+    console.log(`      first up, server and GitHub: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    const { host, port, user, privateKeyFile } = world.server;
+    assert.deepEqual(github.secrets(), {
+      SSH_HOST: host,
+      SSH_PORT: String(port),
+      SSH_USERNAME: user,
+      SSH_PRIVATE_KEY: readFileSync(privateKeyFile, "utf8"),
+      DEPLOY_PATH: "/home/deploy/hockey",
+      PULUMI_BACKEND_URL: "s3://states/hockey",
+      PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
+    });
+    assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
+    const [attended, unattended] = ["production", "production-unattended"].map((name) =>
+      github.environments.get(name),
+    );
+    assert.deepEqual(attended?.reviewers, [{ type: "User", id: 583231 }]);
+    assert.deepEqual(unattended?.reviewers, []);
+    for (const one of [attended, unattended]) {
+      assert.deepEqual(
+        one.branches.map(({ name }) => name),
+        ["main"],
+      );
+    }
+  });
+
+  it("has the workflow files there as they are here, one commit each, none of which starts a run", () => {
+    assert.ok(published().includes("deploy.yml") && published().length > 4);
+    for (const file of published()) {
+      assert.equal(github.file(`.github/workflows/${file}`), local(`.github/workflows/${file}`), file);
+    }
+    assert.equal(github.file(".github/workflows/ci.yml"), undefined);
+    const commits = github.git.log("main", ".github/workflows").map((sha) => github.git.show(sha));
+    const ours = commits.filter((commit) => commit?.message.includes("hockey-delivery"));
+    assert.equal(ours.length, published().length);
+    for (const commit of ours) {
+      assert.match(commit?.message ?? "", /\[skip ci\]$/);
+      assert.equal(commit?.changes.length, 1);
+    }
+  });
+
+  it("keeps the administrator's token and every secret out of the state", () => {
+    for (const secret of [TOKEN, PASSPHRASE, "s3://states/hockey"]) assert.ok(!state().includes(secret));
+  });
+
+  it("is clean in the second preview", async () => {
+    const { result, writes } = await asked(() =>
+      pulumi(world.stack, ["preview", "--expect-no-changes", "--diff"], administrator()),
+    );
+    assert.equal(result.exitCode, 0, result.output);
+    assert.deepEqual(writes, []);
+  });
+
+  it("sees what somebody changed on GitHub by hand, and mends it", async () => {
+    const before = github.file(WORKFLOW);
+    github.edit(WORKFLOW, "name: by hand\n");
+    github.variables.delete("INFRA_REPOSITORY");
+    const seen = await pulumi(
+      world.stack,
+      ["preview", "--refresh", "--expect-no-changes", "--diff", "--target", GITHUB],
+      administrator(),
+    );
+    assert.notEqual(seen.exitCode, 0);
+    assert.match(seen.output, /name: by hand/);
+    assert.match(seen.output, /github-INFRA_REPOSITORY/);
+    const { result, writes } = await asked(() => up("--refresh", "--target", GITHUB));
+    assert.equal(result.exitCode, 0, result.output);
+    assert.equal(github.file(WORKFLOW), before);
+    assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
+    assert.equal(writes.length, 2, writes.join("\n"));
+  });
+
+  it("sets a secret again that somebody set by hand, when told to replace it", async () => {
+    github.setSecret("SSH_HOST", "elsewhere.example.org");
+    const one = "**github-SSH_HOST";
+    const { exitCode, output } = await up("--replace", one, "--target", one);
+    assert.equal(exitCode, 0, output);
+    assert.equal(github.secrets().SSH_HOST, world.server.host);
+  });
+
+  it("passes a rotated secret on, and nothing else", async () => {
+    await setSecret("PULUMI_BACKEND_URL", "s3://states/rotated");
+    const { result, writes } = await asked(() => up(...onlyGitHub));
+    assert.equal(result.exitCode, 0, result.output);
+    assert.deepEqual(writes, ["PUT /api/v3/repos/example/hockey/actions/secrets/PULUMI_BACKEND_URL 204"]);
+    assert.equal(github.secrets().PULUMI_BACKEND_URL, "s3://states/rotated");
+  });
+
+  it("is passed over in a run without a token, while the server's part is applied", async () => {
+    const before = snapshot();
+    const file = join(world.stack.project, WORKFLOW);
+    const content = readFileSync(file, "utf8");
+    writeFileSync(file, `${content}# changed\n`);
+    await setSecret("PULUMI_BACKEND_URL", "s3://states/later");
+    await setSecret("ADDED", "later");
+    await pulumiOk(world.stack, ["config", "set", "--path", "app.environment.LOG_LEVEL", "debug"]);
+    const { result, all } = await asked(async () => [
+      await pulumi(world.stack, ["preview"], unattended()),
+      await pulumi(world.stack, ["refresh", "--yes", "--skip-preview"], unattended()),
+      await pulumi(world.stack, ["up", "--yes", "--skip-preview"], unattended()),
+    ]);
+    for (const { exitCode, output } of result) assert.equal(exitCode, 0, output);
+    assert.match(
+      await world.onServer("docker", "inspect", "--format", "{{.Config.Env}}", "training_bot"),
+      /LOG_LEVEL=debug/,
+    );
+    assert.deepEqual(snapshot(), before);
+    // The plugin looks the account up when it starts; nothing of the repository is asked for.
+    assert.deepEqual([...new Set(all)], ["GET /api/v3/orgs/example 404"]);
+  });
+
+  it("says in such a run that a change of it waits, and an operator applies it", async () => {
+    const script = join(world.stack.project, "scripts", "github-waits.sh");
+    const say = () =>
+      run(script, [], {
+        cwd: world.stack.project,
+        env: { ...world.stack.env, ...unattended().env, PULUMI_STACK: world.stack.name },
+      });
+    const { result: said, all } = await asked(say);
+    assert.match(said, /github-PULUMI_BACKEND_URL/);
+    assert.match(said, /github-ADDED/);
+    assert.match(said, /::notice::GitHub's part of the stack has a change that waits for an operator/);
+    assert.ok(!said.includes("s3://states"));
+    assert.deepEqual([...new Set(all)], ["GET /api/v3/orgs/example 404"]);
+    const { exitCode, output } = await up(...onlyGitHub);
+    assert.equal(exitCode, 0, output);
+    assert.equal(github.secrets().ADDED, "later");
+    assert.match(github.file(WORKFLOW) ?? "", /# changed\n$/);
+    assert.equal(await say(), "");
+  });
+
+  it("cannot be taken away by a run without a token", async () => {
+    const before = snapshot();
+    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
+    const { exitCode, output } = await pulumi(world.stack, ["up", "--yes", "--skip-preview"], unattended());
+    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "true"]);
+    assert.equal(exitCode, 0, output);
+    assert.deepEqual(snapshot(), before);
+    assert.match(state(), /actionsSecret:ActionsSecret/);
+  });
+
+  it("gets over short faults and rate limits of GitHub's", async () => {
+    github.fail({ status: 502, times: 3, method: "PUT", path: /secrets/ });
+    github.fail({ status: 403, method: "PUT", path: /secrets/ });
+    github.fail({ status: 429, method: "GET", path: /public-key/ });
+    await setSecret("ADDED", "after a bad day");
+    const { exitCode, output } = await up(...onlyGitHub);
+    assert.equal(exitCode, 0, output);
+    assert.equal(github.secrets().ADDED, "after a bad day");
+  });
+
+  it("says what GitHub says when a fault lasts, and the next update mends it", async () => {
+    github.fail({ status: 502, times: 4, method: "PUT", path: /secrets/ });
+    await setSecret("ADDED", "after a worse day");
+    const failed = await up(...onlyGitHub);
+    assert.notEqual(failed.exitCode, 0);
+    assert.match(failed.output, /PUT .*secrets\/ADDED: 502/);
+    const mended = await up(...onlyGitHub);
+    assert.equal(mended.exitCode, 0, mended.output);
+    assert.equal(github.secrets().ADDED, "after a worse day");
+  });
+
+  it("leaves a protected branch alone and says so", async () => {
+    github.protect(true);
+    const before = snapshot();
+    const file = join(world.stack.project, WORKFLOW);
+    writeFileSync(file, readFileSync(file, "utf8").replace("# changed\n", ""));
+    const refused = await up(...onlyGitHub);
+    github.protect(false);
+    assert.notEqual(refused.exitCode, 0);
+    assert.match(refused.output, /409 .*Changes must be made through a pull request/s);
+    assert.deepEqual(snapshot(), before);
+    const mended = await up(...onlyGitHub);
+    assert.equal(mended.exitCode, 0, mended.output);
+    assert.equal(github.file(WORKFLOW), readFileSync(file, "utf8"));
+  });
+
+  it("has spoken with GitHub only as GitHub describes it", () => {
+    assert.deepEqual(github.violations, []);
+    assert.ok(github.requests.length > 100);
+  });
+});

@@ -1,0 +1,23 @@
+import type { Outcome, Stack } from "../../sandbox/stack";
+
+// See sandbox/docker.ts: execa is an ES module.
+const execaModule = import("execa");
+
+/** Types one of the operator's commands in the stack's project, as `npm run` would; its end is for the caller to judge. */
+export async function operate(
+  stack: Stack,
+  command: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Outcome & { seconds: number }> {
+  const { execa } = await execaModule;
+  const began = Date.now();
+  const result = await execa(process.execPath, ["--import", "tsx", `scripts/${command}.ts`, ...args], {
+    cwd: stack.project,
+    env: { ...stack.env, PULUMI_STACK: stack.name, ...env },
+    all: true,
+    reject: false,
+  });
+  const seconds = (Date.now() - began) / 1000;
+  return { exitCode: result.exitCode ?? 1, output: result.all, stdout: result.stdout, seconds };
+}

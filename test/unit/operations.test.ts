@@ -1,0 +1,324 @@
+import { spawnSync } from "node:child_process";
+import assert from "node:assert/strict";
+import { parsePlainConfig } from "../../infra/config";
+import { findNews, remember, sendAlert, tell } from "../../scripts/lib/alerts";
+import { ago, bytes, judge, type Report, worst } from "../../scripts/lib/checks";
+import { findLock, parseHistory, type Update } from "../../scripts/lib/pulumi";
+import { chooseRollback, withRelease } from "../../scripts/lib/release";
+import { statusPage } from "../../scripts/lib/status-page";
+import { rawConfig } from "./fixtures";
+
+const [A, B, C] = ["a1".repeat(20), "b2".repeat(20), `b2b2b2${"c".repeat(34)}`] as const;
+const plain = parsePlainConfig(rawConfig());
+
+const update = (commit: string | undefined, changes: Partial<Update> = {}): Update => ({
+  ...{
+    kind: "update",
+    succeeded: true,
+    started: new Date(0),
+    seconds: 1,
+    message: "",
+    commit,
+    config: { commit },
+  },
+  ...changes,
+});
+
+describe("a rollback", () => {
+  const chosen = (history: Update[], wanted?: string) => {
+    const choice = chooseRollback(history, wanted);
+    return typeof choice === "string" ? choice : choice.commit;
+  };
+
+  it("goes to the newest earlier commit that really ran, not to one that failed", () => {
+    const history = [
+      update(A),
+      update(B, { succeeded: false }),
+      update(A),
+      update(A, { kind: "refresh" }),
+      update(C),
+    ];
+    assert.equal(chosen(history), C);
+  });
+
+  it("takes the newest configuration that a commit ran with", () => {
+    const history = [update(A), update(B, { config: { app: "new" } }), update(B, { config: { app: "old" } })];
+    assert.deepEqual(chooseRollback(history, B), history[1]);
+  });
+
+  it("takes a short hash, and refuses one of several commits with the list", () => {
+    const history = [update(A), update(B), update(C)];
+    assert.equal(
+      chosen(history, "b2b2b2"),
+      `b2b2b2 is the beginning of several commits; name more digits. There are:\n  ${A} (runs now)\n  ${B}\n  ${C}`,
+    );
+    assert.equal(chosen(history, "b2b2b2c"), C);
+  });
+
+  it("refuses what is unknown, no hash, or when there is nothing", () => {
+    assert.match(
+      chosen([update(A), update(B)], "ffff"),
+      /^No release of ffff is known\. What can be rolled back to:/,
+    );
+    assert.match(chosen([update(A), update(B)], ".*"), /^No release/);
+    assert.match(chosen([update(A)]), /is the only commit that was ever released/);
+    assert.match(chosen([]), /^Nothing has been released yet/);
+  });
+
+  it("puts commit, app and proxy of then into the stack's file, and leaves the rest", () => {
+    const file =
+      "encryptionsalt: v1:x\nconfig:\n  # why\n  hockey:app:\n    repository: /new\n  hockey:commit: new\n  hockey:database:\n    name: kept\n  hockey:secretKey:\n    secure: v1:kept\n";
+    const release = {
+      commit: "old",
+      app: { repository: "/old" },
+      database: { name: "lost" },
+      server: { host: "lost" },
+    };
+    const result = withRelease(file, "hockey", release);
+    assert.equal(result, file.replace("/new", "/old").replace("commit: new", "commit: old"));
+  });
+});
+
+describe("the history", () => {
+  it("is read without secrets, objects as objects", () => {
+    const config = {
+      "hockey:commit": { value: A, secret: false },
+      "hockey:app": { value: "{}", objectValue: { branch: "main" }, secret: false },
+      "hockey:secretKey": { secret: true },
+      "other:key": { value: "x", secret: false },
+    };
+    const times = { startTime: "2026-01-01T00:00:00.000Z", endTime: "2026-01-01T00:00:09.000Z" };
+    const [entry] = parseHistory(
+      JSON.stringify([{ kind: "update", ...times, message: "deploy", result: "failed", config }]),
+      "hockey",
+    );
+    assert.deepEqual(entry?.config, { commit: A, app: { branch: "main" } });
+    assert.deepEqual([entry.commit, entry.seconds, entry.succeeded], [A, 9, false]);
+  });
+});
+
+describe("a lock", () => {
+  const message = (pid: number, host: string) =>
+    `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n  file:///x.json: created by ann@${host} (pid ${pid}) at 2026-01-01T00:00:00Z`;
+
+  it("is told from other faults, and a holder elsewhere is never taken for dead", () => {
+    assert.equal(findLock("error: something else"), undefined);
+    assert.deepEqual(findLock(message(1, "elsewhere")), {
+      holder: "ann@elsewhere (process 1, since 2026-01-01T00:00:00Z)",
+      dead: false,
+    });
+  });
+
+  it("of Pulumi Cloud is known too", () => {
+    assert.equal(findLock("error: [409] Conflict: Another update is currently in progress.")?.dead, false);
+  });
+});
+
+const response = (status: number, body: unknown) =>
+  Buffer.from(`HTTP/1.1 ${status} X\r\nServer: x\r\n\r\n${JSON.stringify(body)}`).toString("base64");
+const NOW = new Date("2026-06-10T12:00:00Z");
+const good: Report = {
+  clock: NOW.getTime() / 1000,
+  timeZone: "UTC",
+  containers: ["training_bot", "training_bot_db", "training_bot_proxy"].map((name) => ({
+    ...{ name, status: "running", health: "healthy", restarts: 0 },
+    ...{ started: "2026-06-01T00:00:00Z", created: "2026-06-01T00:00:00Z" },
+  })),
+  memory: null,
+  databaseReady: true,
+  gateClosed: false,
+  health: response(200, { poller: { seconds_since_success: 3 } }),
+  healthMilliseconds: 9,
+  page: response(200, {}),
+  disk: { size: 100 * 1024 ** 3, free: 50 * 1024 ** 3 },
+  load: "0 0 0",
+  certificate: "",
+  backup: { file: "x.sql.gz", time: "2026-06-10T06:00:05Z", bytes: 2048, verified: true },
+  drift: null,
+  remembered: null,
+};
+
+describe("the checks", () => {
+  it("find nothing where all is well", () => {
+    const verdicts = judge(good, plain, NOW);
+    assert.deepEqual(
+      verdicts.filter(({ level }) => level !== "ok"),
+      [],
+    );
+    assert.equal(worst(verdicts), "ok");
+  });
+
+  /** What is changed, the check that must notice, how bad it is, and what it says. */
+  const CASES: [change: Partial<Report>, check: string, level: string, text: RegExp, pending?: number][] = [
+    [
+      { containers: [{ name: "training_bot", status: "gone" }] },
+      "training_bot",
+      "critical",
+      /is gone; put it back with: npm run deploy/,
+    ],
+    [
+      { containers: [{ name: "training_bot", status: "restarting" }] },
+      "training_bot",
+      "critical",
+      /is restarting/,
+    ],
+    [
+      { containers: [{ name: "training_bot", status: "running", health: "unhealthy" }] },
+      "training_bot",
+      "critical",
+      /unhealthy/,
+    ],
+    [
+      { containers: [{ name: "training_bot", status: "running", health: "healthy", restarts: 3 }] },
+      "training_bot",
+      "warning",
+      /3 times/,
+    ],
+    [
+      { health: response(503, { reasons: ["no database"] }) },
+      "/health",
+      "critical",
+      /status 503: no database/,
+    ],
+    [{ health: "" }, "/health", "critical", /no answer/],
+    [{ page: "" }, "page", "critical", /no answer through the proxy/],
+    [{ page: "", gateClosed: true }, "page", "warning", /held/],
+    [{ databaseReady: false }, "database", "critical", /does not accept/],
+    [
+      { health: response(200, { poller: { seconds_since_success: 500 } }) },
+      "poller",
+      "critical",
+      /for 500 s/,
+    ],
+    [
+      { health: response(200, {}), remembered: { failing: {}, pendingSince: "2026-06-10T11:00:00Z" } },
+      ...(["poller", "critical", /leaves 7 updates/, 7] as const),
+    ],
+    [{ backup: null }, "backup", "critical", /there is none/],
+    [
+      { backup: { ...(good.backup ?? assert.fail()), verified: false } },
+      "backup",
+      "critical",
+      /not verified/,
+    ],
+    [
+      { backup: { ...(good.backup ?? assert.fail()), time: "2026-06-09T06:00:00Z" } },
+      "backup",
+      "warning",
+      /one is missing/,
+    ],
+    [
+      { backup: { ...(good.backup ?? assert.fail()), time: "2026-06-01T06:00:00Z" } },
+      "backup",
+      "critical",
+      /too old/,
+    ],
+    [{ disk: { size: 100 * 1024 ** 3, free: 1000 } }, "disk", "critical", /1000 B of 100\.0 GiB free/],
+    [{ disk: { size: 100 * 1024 ** 3, free: 5 * 1024 ** 3 } }, "disk", "warning", /5\.0 GiB/],
+    [{ clock: good.clock + 86_400 }, "clock", "warning", /86400 s ahead/],
+    [{ drift: { time: "2026-06-10T11:00:00Z", drifted: true } }, "drift", "warning", /60 min ago/],
+  ];
+  for (const [change, check, level, text, pending] of CASES) {
+    it(`call it ${level}: ${check} ${text.source}`, () => {
+      const found = judge({ ...good, ...change }, plain, NOW, pending).find(
+        (verdict) => verdict.check === check,
+      );
+      assert.equal(found?.level, level);
+      assert.match(found.text, text);
+    });
+  }
+
+  it("take updates that wait at Telegram for a fault only when they do so for a while", () => {
+    const fresh = {
+      ...good,
+      health: response(200, {}),
+      remembered: { failing: {}, pendingSince: "2026-06-10T11:59:30Z" },
+    };
+    assert.equal(worst(judge(fresh, plain, NOW, 7)), "ok");
+  });
+});
+
+describe("an alert", () => {
+  const bad = judge({ ...good, databaseReady: false }, plain, NOW);
+  const well = judge(good, plain, NOW);
+
+  it("is sent once when something breaks and once when it is mended", () => {
+    assert.deepEqual(findNews(well, null), { broken: [], mended: [] });
+    assert.deepEqual(
+      findNews(bad, null).broken.map(({ check }) => check),
+      ["database"],
+    );
+    const known = remember(bad, null, NOW);
+    assert.deepEqual(known.failing, { database: NOW.toISOString() });
+    assert.deepEqual(findNews(bad, known), { broken: [], mended: [] });
+    assert.deepEqual(findNews(well, known), { broken: [], mended: ["database"] });
+    assert.deepEqual(remember(well, known, NOW).failing, {});
+  });
+
+  it("keeps since when", () => {
+    const known = { failing: { database: "2026-06-01T00:00:00.000Z" } };
+    assert.deepEqual(remember(bad, known, NOW).failing, known.failing);
+  });
+
+  it("says what broke, and never the token when it cannot be sent", async () => {
+    const news = findNews(bad, null);
+    assert.equal(tell("bot", news), "bot\nbroken: database does not accept connections");
+    const channel = { telegramChat: "1", telegramApiUrl: "http://127.0.0.1:1", webhook: undefined };
+    const faults = await sendAlert(channel, "123:token", "x", news);
+    assert.equal(faults.length, 1);
+    assert.ok(!faults[0]?.includes("token"), faults[0]);
+    assert.match((await sendAlert(channel, undefined, "x", news))[0] ?? "", /token is out of reach/);
+  });
+});
+
+describe("the status page", () => {
+  it("escapes what others have written", () => {
+    const view = {
+      title: "<b>",
+      time: NOW.toISOString(),
+      verdicts: [],
+      containerColumns: [],
+      containers: [],
+    };
+    const page = statusPage({
+      ...view,
+      releaseColumns: ["what"],
+      releases: [["<script>alert('x')</script>"]],
+      note: "",
+    });
+    assert.ok(!page.includes("<script>") && page.includes("&lt;script&gt;alert(&#39;x&#39;)"));
+  });
+});
+
+describe("figures for a reader", () => {
+  it("are rounded to what matters", () => {
+    assert.deepEqual([0, 1023, 1024, 1536 * 1024, 3 * 1024 ** 3].map(bytes), [
+      "0 B",
+      "1023 B",
+      "1 KiB",
+      "1.5 MiB",
+      "3.0 GiB",
+    ]);
+    assert.deepEqual([-5, 90e3, 600e3, 7200e3, 864e5 * 3].map(ago), [
+      "0 s ago",
+      "90 s ago",
+      "10 min ago",
+      "2 h ago",
+      "3 days ago",
+    ]);
+  });
+});
+
+describe("health, when it cannot be asked for", () => {
+  it("does not end with the status of a warning", () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ["--import", "tsx", "scripts/health.ts", "--stack", "none"],
+      {
+        encoding: "utf8",
+      },
+    );
+    assert.equal(status, 3, stderr);
+    assert.match(stderr, /^error: There is no Pulumi\.none\.yaml; name a stack with --stack/m);
+  });
+});

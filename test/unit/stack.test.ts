@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { rawConfig, SECRET_KEYS } from "./fixtures";
+
+/** What the program registered, by the engine's type and the resource's name. */
+let registered: pulumi.runtime.MockResourceArgs[] = [];
+
+/** An output as the engine would see it. */
+function value<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply(resolve));
+}
+
+function inputsOf(type: string, name: string): Record<string, unknown> {
+  const found = registered.find((resource) => resource.type === type && resource.name === name);
+  assert.ok(
+    found,
+    `${type} ${name} was not registered; there are: ${registered.map((r) => r.name).join(", ")}`,
+  );
+  return found.inputs as Record<string, unknown>;
+}
+
+const CONTAINER = "docker:index/container:Container";
+const COMMAND = "command:remote:Command";
+
+/** Runs the real program, infra/index.ts, on a configuration; only the engine and `ssh` are not there. */
+async function runProgram(changes: Record<string, unknown> = {}): Promise<void> {
+  registered = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource(args) {
+        registered.push(args);
+        const state = { ...(args.inputs as object), stdout: `sha256:${"0".repeat(64)}`, imageId: "sha256:1" };
+        return { id: `${args.name}-id`, state };
+      },
+      call(args) {
+        throw new Error(`nothing here calls ${args.token}`);
+      },
+    },
+    "hockey",
+    "test",
+  );
+  const raw = Object.entries({ ...rawConfig(), ...changes });
+  const config = raw.map(([key, given]) => [
+    `hockey:${key}`,
+    typeof given === "string" ? given : JSON.stringify(given),
+  ]);
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(config) as Record<string, string>,
+    SECRET_KEYS.map((key) => `hockey:${key}`),
+  );
+  const program = require.resolve("../../infra/index");
+  Reflect.deleteProperty(require.cache, program);
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the program runs when it is loaded, and twice here
+  const { containers } = require(program) as { containers: pulumi.Output<string>[] };
+  await Promise.all(containers.map(value));
+  // The last resource depends on the containers; under mocks nobody tells when it is registered.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+describe("the stack", () => {
+  const path = process.env.PATH;
+  // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
+  const guards = require.resolve("../../infra/guards");
+  const bin = mkdtempSync(join(tmpdir(), "no-server-"));
+
+  before(async () => {
+    writeFileSync(join(bin, "ssh"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
+    process.env.PATH = `${bin}:${path ?? ""}`;
+    require.cache[guards] = { exports: { guard: () => undefined } } as NodeJS.Module;
+    await runProgram();
+  });
+
+  after(() => {
+    Reflect.deleteProperty(require.cache, guards);
+    process.env.PATH = path;
+    rmSync(bin, { recursive: true });
+  });
+
+  it("publishes the proxy's port and no other", () => {
+    assert.deepEqual(inputsOf(CONTAINER, "proxy-container").ports, [{ internal: 80, external: 5000 }]);
+    for (const name of ["bot-container", "database-container"]) {
+      assert.equal(inputsOf(CONTAINER, name).ports, undefined);
+    }
+  });
+
+  it("names the containers as the house says, on one network", () => {
+    const names = ["bot", "database", "proxy"].map((part) => inputsOf(CONTAINER, `${part}-container`));
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      ["training_bot", "training_bot_db", "training_bot_proxy"],
+    );
+    assert.deepEqual(
+      names.map(({ networkMode }) => networkMode),
+      ["bot_network", "bot_network", "bot_network"],
+    );
+  });
+
+  for (const part of ["bot", "database", "proxy"]) {
+    it(`lets the ${part} come back by itself, gain nothing and fill nothing`, () => {
+      const container = inputsOf(CONTAINER, `${part}-container`);
+      assert.equal(container.restart, "unless-stopped");
+      assert.deepEqual(container.securityOpts, ["no-new-privileges"]);
+      assert.deepEqual((container.capabilities as { drops: string[] }).drops, ["ALL"]);
+      assert.equal(container.memory, container.memorySwap);
+      assert.ok(Number(container.memory) > 0);
+      assert.deepEqual(container.logOpts, { "max-size": "10m", "max-file": "5" });
+      assert.ok(Number(container.destroyGraceSeconds) >= 30);
+    });
+  }
+
+  it("runs the release that was built, by its id", () => {
+    assert.equal(inputsOf(CONTAINER, "bot-container").image, `sha256:${"0".repeat(64)}`);
+    assert.match(
+      String(inputsOf(COMMAND, "release-image").create),
+      /bin\/build-image\.sh training_bot https:\S+ 3f78/,
+    );
+  });
+
+  it("asks /health in the bot's container, and the database over TCP", () => {
+    const bot = inputsOf(CONTAINER, "bot-container").healthcheck as { tests: string[] };
+    assert.equal(bot.tests.at(-1), "http://127.0.0.1:5000/health");
+    const database = inputsOf(CONTAINER, "database-container").healthcheck as { tests: string[] };
+    assert.deepEqual(database.tests.slice(1, 5), ["pg_isready", "-q", "-h", "127.0.0.1"]);
+  });
+
+  it("gives the database its password in a file", () => {
+    const envs = inputsOf(CONTAINER, "database-container").envs as string[];
+    assert.ok(envs.includes("POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"));
+    assert.ok(!envs.some((env) => env.startsWith("POSTGRES_PASSWORD=")));
+  });
+
+  it("escapes the password in the bot's DATABASE_URL", () => {
+    const envs = inputsOf(CONTAINER, "bot-container").envs as { value: string[] } | string[];
+    const list = Array.isArray(envs) ? envs : envs.value;
+    const url = new URL(list.find((env) => env.startsWith("DATABASE_URL="))?.slice(13) ?? "");
+    assert.equal(decodeURIComponent(url.password), "correct horse / battery@staple");
+    assert.equal(url.hostname, "training_bot_db");
+  });
+
+  it("pins the host key of every command and updates in place", () => {
+    const commands = registered.filter(({ type }) => type === COMMAND);
+    assert.ok(commands.length >= 5);
+    for (const { name } of commands) {
+      const inputs = inputsOf(COMMAND, name);
+      // The SDK makes every connection a secret, whose value stands one level down.
+      const { value: connection } = inputs.connection as { value: { hostKey: string } };
+      assert.match(connection.hostKey, /^ssh-ed25519 /, name);
+      assert.equal(inputs.update, inputs.create, name);
+      assert.equal(inputs.addPreviousOutputInEnv, false, name);
+    }
+  });
+
+  it("puts no path of this machine into any input", () => {
+    for (const { name, inputs } of registered) {
+      assert.ok(!JSON.stringify(inputs).includes(process.cwd()), name);
+    }
+  });
+
+  it("backs up at six and takes the schedule away again", () => {
+    const { create, delete: remove } = inputsOf(COMMAND, "backups-schedule");
+    assert.match(
+      String(create),
+      /bin\/install-backup-cron\.sh install '0 6 \* \* \*' \/home\/deploy\/hockey$/,
+    );
+    assert.match(String(remove), /bin\/install-backup-cron\.sh remove$/);
+  });
+
+  it("serves a domain on 80 and 443", async () => {
+    await runProgram({ proxy: { domain: "bot.example.org" } });
+    const proxy = inputsOf(CONTAINER, "proxy-container");
+    assert.deepEqual(proxy.ports, [
+      { internal: 80, external: 80 },
+      { internal: 443, external: 443 },
+    ]);
+    assert.ok((proxy.envs as string[]).includes("SITE=bot.example.org"));
+  });
+
+  it("declares the same thing twice the same way", async () => {
+    await runProgram();
+    const first = JSON.stringify(registered.map(({ name, inputs }) => [name, inputs as object]));
+    await runProgram();
+    assert.equal(JSON.stringify(registered.map(({ name, inputs }) => [name, inputs as object])), first);
+  });
+});
