@@ -30,7 +30,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=30):
     """The first true value of condition(); fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

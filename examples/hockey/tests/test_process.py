@@ -11,6 +11,9 @@ from conftest import TOKEN, free_port, wait_until
 import config
 import database
 
+# Seconds, on a busy machine too. What did not end by itself would take 15 (requests), 25 (a poll) or 60 (a start).
+SOON = 10
+
 GOOD = {"player": "Bea", "what": "skating", "minutes": 45}
 
 
@@ -18,7 +21,7 @@ def test_sigterm_ends_the_long_poll_at_once_and_confirms_the_offset(polling, tel
     telegram.say(41, "/stats")
     wait_until(lambda: telegram.replies() and telegram.polls == 2)  # answered, and waiting again
     code, seconds = polling.stop()
-    assert code == 0 and seconds < 2, polling.log
+    assert code == 0 and seconds < SOON, polling.log
     calls = list(telegram.calls.queue)
     assert calls[-1] == ("getUpdates", {
         "timeout": 0, "limit": 1, "offset": 42, "allowed_updates": ["message"]})
@@ -32,8 +35,9 @@ def test_updates_fetched_but_not_handled_at_sigterm_come_again(polling, telegram
             telegram.say(2, "/train shooting 20")
         wait_until(lambda: locks(url))
         polling.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in polling.log)
         time.sleep(0.3)
-    assert polling.process.wait(5) == 0
+    assert polling.process.wait(20) == 0
     assert [update["update_id"] for update in telegram.pending] == [2]
     start(DATABASE_URL=url, TELEGRAM_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url)
     wait_until(lambda: not telegram.pending)
@@ -58,11 +62,11 @@ def test_a_request_in_flight_at_sigterm_is_finished_and_the_socket_closed(bot, u
         sender.start()
         wait_until(lambda: locks(url))
         bot.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: refuses(bot.port), 2)
+        wait_until(lambda: refuses(bot.port), SOON)
         assert bot.process.poll() is None and not answers
-    sender.join(5)
+    sender.join(20)
     assert answers and answers[0][0] == 201
-    assert bot.process.wait(3) == 0
+    assert bot.process.wait(20) == 0
 
 
 def refuses(port):
@@ -77,7 +81,7 @@ def test_idle_connections_do_not_hold_up_the_stop(bot):
     assert kept.recv(100).startswith(b"HTTP/1.1 200")
     assert bot.health()[0] == 200
     code, seconds = bot.stop()
-    assert code == 0 and seconds < 2
+    assert code == 0 and seconds < SOON
     for connection in idle + [kept]:
         connection.close()
 
@@ -90,7 +94,7 @@ def test_sigterm_during_the_start(start):
             bot = start(DATABASE_URL=url)
             time.sleep(0.5)
             code, seconds = bot.stop()
-            assert code == 0 and seconds < 2, bot.log
+            assert code == 0 and seconds < SOON, bot.log
 
 
 def test_the_bot_waits_for_a_database_that_starts_later(start, server, url):
@@ -139,7 +143,7 @@ def test_a_failing_migration_changes_nothing(url, tmp_path):
 def test_every_fault_of_the_environment_is_reported_at_once(start):
     bot = start(DATABASE_URL="mysql://u:geheim@h/d", SECRET_KEY="short", TELEGRAM_TOKEN="no", PORT="x",
                 POLL_SECONDS="40", DEAF_AFTER_SECONDS="30", TELEGRAM_API_URL="ftp://x")
-    assert bot.process.wait(5) == 2
+    assert bot.process.wait(20) == 2
     for name in ("DATABASE_URL", "SECRET_KEY", "TELEGRAM_TOKEN", "TELEGRAM_API_URL", "PORT",
                  "DEAF_AFTER_SECONDS"):
         assert f"\n{name} " in bot.log
@@ -148,7 +152,7 @@ def test_every_fault_of_the_environment_is_reported_at_once(start):
 
 def test_a_port_in_use_is_one_sentence(start, url, bot):
     other = start(DATABASE_URL=url, PORT=str(bot.port))
-    assert other.process.wait(10) == 1
+    assert other.process.wait(20) == 1
     assert "cannot start" in other.log and "Traceback" not in other.log
 
 
