@@ -45,10 +45,10 @@ address() {
   docker container inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$1" 2>/dev/null || true
 }
 
-# The last line that a crash has not cut off.
+# The last line of the manifest that a crash has not cut off and that matches: last_backup DIRECTORY PATTERN.
 last_backup() {
   local line
-  line=$(grep -aE '^\{.*\}$' "$1/manifest.jsonl" 2>/dev/null | tail -n 1 || true)
+  line=$(grep -aE "^\{.*$2.*\}\$" "$1/manifest.jsonl" 2>/dev/null | tail -n 1 || true)
   echo "${line:-null}"
 }
 
@@ -83,8 +83,8 @@ main() {
   printf '"certificate":"%s",' "$(if [[ -n $domain ]]; then
     docker exec "${name}_proxy" sh -c 'cat /data/caddy/certificates/*/"$0"/"$0".crt' "$domain" 2>/dev/null | base64 -w 0
   fi || true)"
-  printf '"backup":%s,"drift":%s,"remembered":%s}\n' \
-    "$(last_backup "$backups")" "$(remembered "$deploy/drift.json")" "$(remembered "$deploy/health.json")"
+  printf '"backup":%s,"verifiedBackup":%s,"drift":%s,"remembered":%s}\n' \
+    "$(last_backup "$backups" '')" "$(last_backup "$backups" '"verified":true,')" "$(remembered "$deploy/drift.json")" "$(remembered "$deploy/health.json")"
 }
 
 main "$@"

@@ -16,6 +16,13 @@ export interface ContainerReport {
   memoryLimit?: number;
 }
 
+interface BackupReport {
+  file: string;
+  time: string;
+  bytes: number;
+  verified: boolean;
+}
+
 /** What `health` has found and told before; kept on the server, so that every machine that looks knows it. */
 export interface Remembered {
   /** The checks that were not well, and since when (ISO 8601). */
@@ -43,7 +50,9 @@ export interface Report {
   load: string;
   /** PEM in base64. */
   certificate: string;
-  backup: { file: string; time: string; bytes: number; verified: boolean } | null;
+  /** The newest backup, and the newest of those that were proven by restoring them. */
+  backup: BackupReport | null;
+  verifiedBackup: BackupReport | null;
   drift: { time: string; drifted: boolean } | null;
   remembered: Remembered | null;
 }
@@ -68,9 +77,9 @@ const TIGHT = 0.1;
 const CERTIFICATE_DAYS = 14;
 /** Seconds by which the clocks may differ: certificates and Telegram are not more exacting. */
 const CLOCK_SECONDS = 60;
-/** Hours that a backup may be late, and after which nobody can shrug it off. */
+/** Hours after which a backup that is due is called late, and then missing: a daily one must never be older than 26 hours. */
 const BACKUP_LATE_HOURS = 1;
-const BACKUP_LOST_HOURS = 72;
+const BACKUP_LOST_HOURS = 2;
 /** Seconds that updates may wait at Telegram: a bot that polls takes them at once. */
 const PENDING_SECONDS = 120;
 
@@ -200,34 +209,43 @@ function poller(
   return { ...base, level: "ok", text: "not known: /health does not tell" };
 }
 
-/** When the next backup is due. */
-function nextBackup({ clock, timeZone }: Report, { backups }: PlainSettings): Date {
-  return schedule(backups.schedule, clock, timeZone).next().toDate();
+/** When backups are due, around the server's present time. */
+function dueTimes({ clock, timeZone: tz }: Report, { backups }: PlainSettings) {
+  const times = () =>
+    CronExpressionParser.parse(backups.schedule, { currentDate: new Date(clock * 1000), tz });
+  const past = times();
+  const [last, before] = [past.prev().getTime(), past.prev().getTime()];
+  return { before, last, next: times().next().toDate() };
 }
-
-const schedule = (fields: string, clock: number, tz: string) =>
-  CronExpressionParser.parse(fields, { currentDate: new Date(clock * 1000), tz });
 
 function backup(report: Report, settings: PlainSettings): Verdict {
-  const { backup, clock, timeZone, containers } = report;
+  const { backup, verifiedBackup, clock, containers } = report;
+  const verdict = (level: Level, text: string) => ({ check: "backup", level, text });
   const now = clock * 1000;
-  const due = schedule(settings.backups.schedule, clock, timeZone).prev().getTime();
-  const late = now - due > BACKUP_LATE_HOURS * HOUR;
-  const next = nextBackup(report, settings).toISOString().slice(0, 16).replace("T", " ");
-  if (backup === null) {
+  const due = dueTimes(report, settings);
+  const next = due.next.toISOString().slice(0, 16).replace("T", " ");
+  const overdue = (hours: number) => now - due.last > hours * HOUR;
+  if (verifiedBackup === null) {
     const created = Date.parse(containers.find(({ name }) => name.endsWith("_db"))?.created ?? "");
-    return late && created < due
-      ? { check: "backup", level: "critical", text: "there is none; make one with: npm run backup" }
-      : { check: "backup", level: "ok", text: `none yet; the first is due ${next} UTC` };
+    if (backup !== null)
+      return verdict("critical", `${describe(backup, now)}, not verified, and none that is`);
+    return overdue(BACKUP_LATE_HOURS) && created < due.last
+      ? verdict("critical", "there is none; make one with: npm run backup")
+      : verdict("ok", `none yet; the first is due ${next} UTC`);
   }
-  const age = now - Date.parse(backup.time);
-  const text = `${backup.file}, ${bytes(backup.bytes)}, ${ago(age)}`;
-  if (!backup.verified) return { check: "backup", level: "critical", text: `${text}, not verified` };
-  if (age > BACKUP_LOST_HOURS * HOUR) return { check: "backup", level: "critical", text: `${text}: too old` };
-  if (late && Date.parse(backup.time) < due)
-    return { check: "backup", level: "warning", text: `${text}: one is missing` };
-  return { check: "backup", level: "ok", text: `${text}, verified; next ${next} UTC` };
+  const text = describe(verifiedBackup, now);
+  if (backup !== null && !backup.verified)
+    return verdict("critical", `${describe(backup, now)}, not verified; the last verified one is ${text}`);
+  const made = Date.parse(verifiedBackup.time);
+  const oldest = due.last - due.before + BACKUP_LOST_HOURS * HOUR;
+  if (made < due.last && overdue(BACKUP_LOST_HOURS) && now - made > oldest)
+    return verdict("critical", `${text}: too old; make one with: npm run backup`);
+  if (made < due.last && overdue(BACKUP_LATE_HOURS)) return verdict("warning", `${text}: one is missing`);
+  return verdict("ok", `${text}, verified; next ${next} UTC`);
 }
+
+const describe = ({ file, bytes: size, time }: BackupReport, now: number) =>
+  `${file}, ${bytes(size)}, ${ago(now - Date.parse(time))}`;
 
 function disk({ disk: { size, free } }: Report): Verdict {
   const level = free < LEAST_FREE ? "critical" : free < size * TIGHT ? "warning" : "ok";

@@ -117,6 +117,8 @@ describe("a lock", () => {
 const response = (status: number, body: unknown) =>
   Buffer.from(`HTTP/1.1 ${status} X\r\nServer: x\r\n\r\n${JSON.stringify(body)}`).toString("base64");
 const NOW = new Date("2026-06-10T12:00:00Z");
+const backupAt = (time: string, verified = true) => ({ file: `${time}.sql.gz`, time, bytes: 2048, verified });
+const withBackup = (time: string) => ({ backup: backupAt(time), verifiedBackup: backupAt(time) });
 const good: Report = {
   clock: NOW.getTime() / 1000,
   timeZone: "UTC",
@@ -133,7 +135,8 @@ const good: Report = {
   disk: { size: 100 * 1024 ** 3, free: 50 * 1024 ** 3 },
   load: "0 0 0",
   certificate: "",
-  backup: { file: "x.sql.gz", time: "2026-06-10T06:00:05Z", bytes: 2048, verified: true },
+  backup: backupAt("2026-06-10T06:00:05Z"),
+  verifiedBackup: backupAt("2026-06-10T06:00:05Z"),
   drift: null,
   remembered: null,
 };
@@ -194,25 +197,33 @@ describe("the checks", () => {
       { health: response(200, {}), remembered: { failing: {}, pendingSince: "2026-06-10T11:00:00Z" } },
       ...(["poller", "critical", /leaves 7 updates/, 7] as const),
     ],
-    [{ backup: null }, "backup", "critical", /there is none/],
+    [{ backup: null, verifiedBackup: null }, "backup", "critical", /there is none/],
     [
-      { backup: { ...(good.backup ?? assert.fail()), verified: false } },
-      "backup",
-      "critical",
-      /not verified/,
+      { backup: backupAt("2026-06-10T06:00:05Z", false), verifiedBackup: null },
+      ...(["backup", "critical", /not verified, and none that is/] as const),
     ],
     [
-      { backup: { ...(good.backup ?? assert.fail()), time: "2026-06-09T06:00:00Z" } },
-      "backup",
-      "warning",
-      /one is missing/,
+      {
+        backup: backupAt("2026-06-10T06:00:05Z", false),
+        verifiedBackup: backupAt("2026-06-09T06:00:05Z"),
+      },
+      ...(["backup", "critical", /not verified; the last verified one is 2026-06-09/] as const),
+    ],
+    // The last one is due since 06:00: late from 07:00 on; of a daily one, older than 26 hours is a failure.
+    [
+      { ...withBackup("2026-06-09T06:00:05Z"), clock: Date.parse("2026-06-10T07:30:00Z") / 1000 },
+      ...(["backup", "warning", /25 h ago: one is missing/] as const),
     ],
     [
-      { backup: { ...(good.backup ?? assert.fail()), time: "2026-06-01T06:00:00Z" } },
-      "backup",
-      "critical",
-      /too old/,
+      { ...withBackup("2026-06-09T06:00:05Z"), clock: Date.parse("2026-06-10T08:00:00Z") / 1000 },
+      ...(["backup", "warning", /25 h ago: one is missing/] as const),
     ],
+    [
+      { ...withBackup("2026-06-09T06:00:05Z"), clock: Date.parse("2026-06-10T08:01:00Z") / 1000 },
+      ...(["backup", "critical", /26 h ago: too old; make one with: npm run backup/] as const),
+    ],
+    [withBackup("2026-06-09T18:00:00Z"), "backup", "warning", /18 h ago: one is missing/],
+    [withBackup("2026-06-01T06:00:00Z"), "backup", "critical", /too old/],
     [{ disk: { size: 100 * 1024 ** 3, free: 1000 } }, "disk", "critical", /1000 B of 100\.0 GiB free/],
     [{ disk: { size: 100 * 1024 ** 3, free: 5 * 1024 ** 3 } }, "disk", "warning", /5\.0 GiB/],
     [{ clock: good.clock + 86_400 }, "clock", "warning", /86400 s ahead/],
