@@ -4,11 +4,14 @@
 # usage: build-image.sh IMAGE REPOSITORY COMMIT DEPLOY_PATH
 # Prints the image's id, and nothing else, on standard output; what it does on standard error.
 # The build's own output goes to DEPLOY_PATH/build.log. Nothing that runs is touched.
+# Before a build, images of IMAGE beyond the newest KEPT_IMAGES go; one that a container uses stays, and every volume.
 set -euo pipefail
 umask 077
 
 # Below this much room a build is not begun: it would fill the disk of the database.
 readonly LEAST_FREE_MB=1024
+# Earlier releases whose images are kept: as far back a rollback builds nothing.
+readonly KEPT_IMAGES=5
 
 refuse() {
   echo "$*" >&2
@@ -27,6 +30,19 @@ check_disk() {
   free=$(tail -n 1 <<<"$free" | tr -d ' ')
   ((free >= LEAST_FREE_MB)) ||
     refuse "The server's disk has $free MB left and a build needs $LEAST_FREE_MB; remove old images there with: docker image prune"
+}
+
+# By the time of their tagging: a build that found everything in its cache has the creation time of the older one.
+remove_old_images() {
+  local image=$1 tag
+  docker image ls --format '{{.Repository}}:{{.Tag}}' "$image" |
+    while read -r tag; do docker image inspect --format "{{.Metadata.LastTagTime.Unix}} $tag" "$tag"; done |
+    sort -rn | tail -n "+$((KEPT_IMAGES + 1))" |
+    while read -r _ tag; do
+      if docker image rm "$tag" >/dev/null 2>&1; then echo "removed the old image $tag" >&2; fi
+    done
+  # What lost its name in a build that was tagged anew. Only what carries the stack's label is ours.
+  docker image prune --force --filter label=org.opencontainers.image.revision >/dev/null
 }
 
 # A bare copy of the repository, kept so that the next fetch is short.
@@ -69,6 +85,7 @@ main() {
   exec 9>"$deploy/.build-lock"
   flock 9
   if ! image_id "$image:$commit" >/dev/null; then
+    remove_old_images "$image"
     check_disk
     fetch "$repository" "$commit" "$deploy/repository.git"
     build "$image" "$commit" "$deploy/repository.git" "$deploy/build.log"

@@ -432,6 +432,35 @@ describe("operating the bot", () => {
     });
   }
 
+  for (const [off, words] of [
+    ["+1d", "ahead of"],
+    ["-1d", "behind"],
+  ] as const) {
+    it(`releases on a server whose clock is a day ${words} ours, and health says so`, async () => {
+      // Every shell of the deploy user gets that clock; the kernel's is this machine's own.
+      const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+      const drop = "/etc/ssh/sshd_config.d/clock.conf";
+      const install = `[ -e ${library} ] || { apt-get update -qq && apt-get install -qq faketime; } >/dev/null`;
+      await world.onServer("sh", "-c", install);
+      const setting = `SetEnv LD_PRELOAD=${library} FAKETIME=${off}`;
+      await world.onServer("sh", "-c", `echo '${setting}' >${drop}; systemctl reload ssh`);
+      await cutConnections(world.server);
+      try {
+        const commit = await change(`Clock ${off}`);
+        const deployed = await operator("deploy");
+        assert.equal(deployed.exitCode, 0, deployed.output);
+        assert.equal(await running(), commit);
+        const { exitCode, output } = await operator("health", "--no-alert");
+        assert.equal(exitCode, 1, output);
+        assert.match(output, new RegExp(`^warning +clock +is 86[34]\\d\\d s ${words} this machine's`, "m"));
+        assert.equal((await operator("drift")).exitCode, 0);
+      } finally {
+        await world.onServer("sh", "-c", `rm ${drop}; systemctl reload ssh`);
+        await cutConnections(world.server);
+      }
+    });
+  }
+
   it("survives a reboot of the server in the middle", async () => {
     const commit = await slowChange("Reboot");
     const { outcome } = begin("deploy");

@@ -185,6 +185,22 @@ describe("the stack on a server", () => {
     assert.equal(world.telegram.overlaps(), 0);
   });
 
+  it("keeps the images of the newest releases and of what runs, and no more", async () => {
+    const running = (await health()).release;
+    const tags = async () =>
+      (await world.onServer("docker", "image", "ls", "--format", "{{.Tag}}", "training_bot")).split("\n");
+    const older = ["a", "b", "c", "d", "e", "f", "g"].map((digit) => digit.repeat(40));
+    for (const tag of older) {
+      const build = `printf 'FROM caddy:2\\nLABEL of=${tag}' | docker build --quiet --tag training_bot:${tag} -`;
+      await world.onServer("sh", "-c", build);
+    }
+    const commit = await world.release("templates/index.html", (text) => text.replace("<h1>", "<h1>Rink "));
+    await pulumiOk(world.stack, ["config", "set", "commit", commit]);
+    await up(world);
+    assert.deepEqual((await tags()).sort(), [...older.slice(2), running, commit].sort());
+    assert.ok(await unchanged(world.stack));
+  });
+
   for (const [what, ...command] of [
     ["stopped", "docker", "stop", "training_bot"],
     ["removed", "docker", "rm", "--force", "training_bot"],
