@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseDocument } from "yaml";
+import { forgetServer, hasAnotherKey, type State } from "./another-server";
 import { OperatorError } from "./command";
 import { findLock, type Lock, pulumi, readHistory, refuseLocked, type Update, whoami } from "./pulumi";
 import { lastLine } from "./run";
@@ -151,13 +152,6 @@ async function takeLock(stack: Stack): Promise<void> {
   if (status !== 0) throw new OperatorError(`The stack's lock cannot be taken: ${lastLine(stderr)}`);
 }
 
-interface State {
-  deployment: {
-    pending_operations?: { type: string; resource: { urn: string } }[];
-    resources?: { urn: string; type: string; id?: string; inputs?: Record<string, unknown> }[];
-  };
-}
-
 const CONTAINER = "docker:index/container:Container";
 
 /**
@@ -178,6 +172,17 @@ async function reconcile(stack: Stack, server: Server, commit: string): Promise<
   const pending = state.deployment.pending_operations ?? [];
   const gone = containersOf(state).filter(({ id }) => !present.some((container) => container.id === id));
 
+  if (
+    gone.length > 0 &&
+    gone.length === known().length &&
+    hasAnotherKey(state, stack.settings.server.hostKey)
+  ) {
+    console.log(
+      `This is another server than that of the last update, and nothing of the stack is on it: everything is made anew here. What is on the old one stays there.`,
+    );
+    await forgetServer(stack, state);
+    return [];
+  }
   if (pending.length > 0 || gone.length > 0 || (unknown().length > 0 && known().length > 0)) {
     const what = [
       ...pending.map(({ type, resource }) => `an earlier update ended while ${type} ${nameOf(resource.urn)}`),

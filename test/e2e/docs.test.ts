@@ -8,16 +8,10 @@ import { createBotRepository } from "../../sandbox/repository";
 import { isFree, loadImages, removeServer, startServer } from "../../sandbox/server";
 import { randomToken } from "../../sandbox/stack";
 import { startTelegram } from "../../sandbox/telegram";
+import { blocks, PROJECT, readersTools } from "./documents";
 import { copyProject } from "./world";
 
-const PROJECT = join(__dirname, "..", "..");
 const NAME = "docs";
-
-/** The commands of a document, block by block, without those that only show output. */
-async function blocks(document: string): Promise<string[]> {
-  const text = await readFile(join(PROJECT, document), "utf8");
-  return [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = ""]) => block);
-}
 
 describe("the documents", () => {
   it("README: its commands are the demo, which comes, says the same twice, and goes, and this test run", async () => {
@@ -69,13 +63,7 @@ describe("the documents", () => {
       const home = join(directory, "home");
       const bin = join(directory, "bin");
       await mkdir(join(home, ".ssh"), { recursive: true, mode: 0o700 });
-      await mkdir(bin);
-      // The reader's ssh knows the server and root's key; nothing else of it is different.
-      const knownHosts = join(directory, "known_hosts");
-      await writeFile(knownHosts, `[${bare.host}]:${bare.port} ${bare.hostKey}\n`);
-      const options = `-o UserKnownHostsFile=${knownHosts} -o BatchMode=yes`;
-      const wrapper = `#!/bin/sh\nexec /usr/bin/ssh ${options} -i ${bare.privateKeyFile} "$@"\n`;
-      await writeFile(join(bin, "ssh"), wrapper, { mode: 0o755 });
+      await readersTools(bin, [bare], bare.privateKeyFile);
 
       const script = ["set -euo pipefail"];
       for (const block of await blocks("docs/QUICKSTART.md")) {

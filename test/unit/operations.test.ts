@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { parsePlainConfig } from "../../infra/config";
 import { findNews, remember, sendAlert, tell } from "../../scripts/lib/alerts";
+import { hasAnotherKey, type State, withoutServer } from "../../scripts/lib/another-server";
 import { ago, bytes, judge, type Report, worst } from "../../scripts/lib/checks";
 import { findLock, parseHistory, type Update } from "../../scripts/lib/pulumi";
 import { chooseRollback, withRelease } from "../../scripts/lib/release";
@@ -140,6 +141,51 @@ const good: Report = {
   drift: null,
   remembered: null,
 };
+
+describe("another server", () => {
+  const key = "ssh-ed25519 AAAAold";
+  const urn = (name: string) => `urn:pulumi:test::hockey::x::${name}`;
+  const state: State = {
+    deployment: {
+      pending_operations: [{ type: "creating", resource: { urn: urn("bot") } }],
+      resources: [
+        { urn: urn("stack"), type: "pulumi:pulumi:Stack" },
+        {
+          urn: urn("provider"),
+          type: "pulumi:providers:docker",
+          inputs: { sshOpts: JSON.stringify(["-o", `KnownHostsCommand=/bin/echo %H ${key}`]) },
+        },
+        { urn: urn("files"), type: "command:remote:Command" },
+        { urn: urn("bot"), type: "docker:index/container:Container", dependencies: [urn("files")] },
+        {
+          urn: urn("secret"),
+          type: "github:index/actionsSecret:ActionsSecret",
+          dependencies: [urn("files"), urn("stack")],
+          propertyDependencies: { value: [urn("files")] },
+        },
+      ],
+    },
+  };
+
+  it("is known by its host key", () => {
+    assert.equal(hasAnotherKey(state, key), false);
+    assert.equal(hasAnotherKey(state, "ssh-ed25519 AAAAnew"), true);
+    assert.equal(hasAnotherKey({ deployment: {} }, key), false);
+  });
+
+  it("begins with a state that has forgotten the old one, and nothing of GitHub's", () => {
+    const { resources = [], pending_operations } = withoutServer(state).deployment;
+    assert.deepEqual(pending_operations, []);
+    assert.deepEqual(
+      resources.map(({ urn: name, dependencies }) => [name, dependencies]),
+      [
+        [urn("stack"), []],
+        [urn("secret"), [urn("stack")]],
+      ],
+    );
+    assert.deepEqual(resources[1]?.propertyDependencies, { value: [] });
+  });
+});
 
 describe("the checks", () => {
   it("find nothing where all is well", () => {
