@@ -7,6 +7,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 
 import { SandboxError } from "./docker";
+import { prepare } from "./preload";
 import { findServer, removeServer, startServer, type ThrowawayServer } from "./server";
 import { startTelegram } from "./telegram";
 
@@ -145,6 +146,12 @@ void yargs(hideBin(process.argv))
     ({ name }) => status(name),
   )
   .command(
+    "prepare",
+    "Make the images that servers are made of, which `up` would do at its first time",
+    (args) => args,
+    () => prepare(),
+  )
+  .command(
     "telegram",
     "Start a fake Telegram Bot API that the server's containers reach",
     (args) =>
@@ -163,7 +170,7 @@ void yargs(hideBin(process.argv))
         .option("token", { type: "string", demandOption: true }),
     ({ name, host, port, token }) => serveTelegram(name, host, port, token),
   )
-  .demandCommand(1, 1, "Say what to do: up, down, status or telegram")
+  .demandCommand(1, 1, "Say what to do: up, down, status, prepare or telegram")
   .strict()
   .fail((message: string | undefined, error: Error | undefined) => {
     console.error(`sandbox: ${error?.message ?? message ?? "failed"}`);

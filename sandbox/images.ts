@@ -24,7 +24,8 @@ const STAND_INS: Record<string, StandIn> = {
 export const STACK_IMAGES = ["python:3.10-slim", "postgres:13", "caddy:2"];
 
 /** The stages of images/server/Dockerfile. */
-export type ServerStage = "bare" | "prepared" | "full";
+export const STAGES = ["bare", "prepared", "full"] as const;
+export type ServerStage = (typeof STAGES)[number];
 
 const STAND_IN_LABEL = "throwaway-server.stand-in";
 const recipes = join(__dirname, "images");
@@ -35,9 +36,7 @@ const say = (line: string) => process.stderr.write(`sandbox: ${line}\n`);
  * ones from their registry where it answers, else stand-ins from Debian packages and the Go module of Caddy. A stand-in
  * is made anew when its recipe has changed; a real image is never replaced.
  */
-export async function ensureImages(
-  names: string[] = ["debian:bookworm-slim", ...STACK_IMAGES],
-): Promise<void> {
+export async function ensureImages(names: string[] = Object.keys(STAND_INS)): Promise<void> {
   const missing: string[] = [];
   for (const name of names) if (!(await isUpToDate(name))) missing.push(name);
   if (missing.length === 0) return;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { createContainer, waitUntilBooted } from "./container";
 import { docker, dockerSucceeds, pipe } from "./docker";
-import { ensureImages, ensureServerImage, STACK_IMAGES } from "./images";
+import { ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images";
 
 const LABEL = "throwaway-server.images";
 
@@ -37,6 +37,18 @@ export async function preload(volume: string): Promise<void> {
   await fill(template, image);
   await docker(copy);
   await removeOlder(template);
+}
+
+/** Makes everything that servers are made of, so that several can start at once and none has to wait for another. */
+export async function prepare(): Promise<void> {
+  await ensureImages();
+  for (const stage of STAGES) await ensureServerImage(stage);
+  const volume = "throwaway-server-prepare";
+  try {
+    await preload(volume);
+  } finally {
+    await docker(["volume", "rm", "--force", volume]);
+  }
 }
 
 /** Sends images of this machine's Docker Engine into the engine of a server. */
