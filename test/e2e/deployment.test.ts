@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker";
-import { startFakeGitHub } from "../../sandbox/github";
+import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
 import { loadImages, removeServer, serverExec, startServer } from "../../sandbox/server";
 import { pulumiOk, randomToken } from "../../sandbox/stack";
 import { blocks, readersTools } from "./documents";
@@ -16,18 +16,23 @@ const CHAT = 77;
 describe("docs/DEPLOYMENT.md", function () {
   this.timeout(600_000);
   let world: World;
+  let github: FakeGitHub;
 
   before(async () => {
     await removeServer(NEW);
+    github = await startFakeGitHub({ owner: "you", repository: "hockey" });
+    github.addToken(ADMINISTRATOR, { scopes: ["repo", "workflow"] });
     world = await createWorld("deployment");
     // The document knows the stack by this name; the sample of it makes room.
     await rm(join(world.stack.project, "Pulumi.production.yaml"));
     await pulumiOk(world.stack, ["stack", "rename", "production"]);
     world.stack.name = "production";
     await up(world);
+    await world.release("templates/index.html", (text) => text.replace("<h1>", "<h1>Ice "));
   });
 
   after(async () => {
+    await github.close();
     await removeServer(NEW);
     await world.close();
   });
@@ -37,13 +42,11 @@ describe("docs/DEPLOYMENT.md", function () {
 
   it("every block, in order: the days after the first, another server, GitHub", async () => {
     const { directory, server: old, stack } = world;
-    const github = await startFakeGitHub({ owner: "you", repository: "hockey" });
-    github.addToken(ADMINISTRATOR, { scopes: ["repo", "workflow"] });
     const bare = await startServer({ name: NEW, directory: join(directory, NEW), bare: true });
     const token = randomToken();
-    world.telegram.addBot(token);
     world.telegram.sendAsUser({ text: "/train slapshots 30", chat_id: CHAT });
     await answered(/slapshots/);
+    world.telegram.addBot(token);
     const home = join(directory, "home");
     await mkdir(join(home, ".hockey"), { recursive: true });
     await mkdir(join(home, ".ssh"), { mode: 0o700 });
@@ -88,44 +91,40 @@ describe("docs/DEPLOYMENT.md", function () {
       () => true,
       () => true,
     );
-    try {
-      while (!existsSync(join(directory, "ready"))) {
-        if (await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 500, false))])) break;
-      }
-      if (existsSync(join(directory, "ready"))) {
-        await loadImages({ ...bare, user: "deploy", privateKeyFile: key }, [
-          "python:3.10-slim",
-          "postgres:13",
-          "caddy:2",
-        ]);
-        await run("docker", ["cp", `throwaway-${old.name}:/srv/git`, join(directory, "git")]);
-        await run("docker", ["cp", join(directory, "git"), `throwaway-${NEW}:/srv/git`]);
-        await serverExec(bare, ["chown", "--recursive", "deploy:", "/srv/git"]);
-        await writeFile(join(directory, "go"), "");
-      }
-      await running.catch(async () => assert.fail(await readFile(log, "utf8")));
-
-      const output = await readFile(log, "utf8");
-      assert.match(output, /This is another server than that of the last update/);
-      world.telegram.sendAsUser({ text: "/stats", chat_id: CHAT, token });
-      await answered(/So far: 1 trainings, 30 minutes/);
-      const names = await serverExec({ name: NEW }, ["docker", "ps", "--format", "{{.Names}}"]);
-      assert.deepEqual(names.split("\n").sort(), ["training_bot", "training_bot_db", "training_bot_proxy"]);
-      assert.equal(world.telegram.overlaps(), 0);
-      assert.equal(github.secrets().SSH_PRIVATE_KEY, await readFile(key, "utf8"));
-      assert.equal(github.secrets().PULUMI_BACKEND_URL?.trim(), `file://${directory}/new-state`);
-      assert.deepEqual(github.violations, []);
-      const times = [...output.matchAll(/^== (\d+)$/gm)].map(([, seconds]) => Number(seconds));
-      const from = all.findIndex((block) => block.includes("export SERVER="));
-      const to = all.findIndex(
-        (block) => block.includes("npm run restore -- latest") && block.includes("server.host"),
-      );
-      console.log(
-        `      bare new server to yesterday's data: ${(times[to + 1] ?? NaN) - (times[from] ?? NaN)} s`,
-      );
-      console.log(`      ${times.length} blocks: ${(times.at(-1) ?? NaN) - (times[0] ?? NaN)} s`);
-    } finally {
-      await github.close();
+    while (!existsSync(join(directory, "ready"))) {
+      if (await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 500, false))])) break;
     }
+    if (existsSync(join(directory, "ready"))) {
+      await loadImages({ ...bare, user: "deploy", privateKeyFile: key }, [
+        "python:3.10-slim",
+        "postgres:13",
+        "caddy:2",
+      ]);
+      await run("docker", ["cp", `throwaway-${old.name}:/srv/git`, join(directory, "git")]);
+      await run("docker", ["cp", join(directory, "git"), `throwaway-${NEW}:/srv/git`]);
+      await serverExec(bare, ["chown", "--recursive", "deploy:", "/srv/git"]);
+      await writeFile(join(directory, "go"), "");
+    }
+    await running.catch(async () => assert.fail(await readFile(log, "utf8")));
+
+    const output = await readFile(log, "utf8");
+    assert.match(output, /This is another server than that of the last update/);
+    world.telegram.sendAsUser({ text: "/stats", chat_id: CHAT, token });
+    await answered(/So far: 1 trainings, 30 minutes/);
+    const names = await serverExec({ name: NEW }, ["docker", "ps", "--format", "{{.Names}}"]);
+    assert.deepEqual(names.split("\n").sort(), ["training_bot", "training_bot_db", "training_bot_proxy"]);
+    assert.equal(world.telegram.overlaps(), 0);
+    assert.equal(github.secrets().SSH_PRIVATE_KEY, await readFile(key, "utf8"));
+    assert.equal(github.secrets().PULUMI_BACKEND_URL?.trim(), `file://${directory}/new-state`);
+    assert.deepEqual(github.violations, []);
+    const times = [...output.matchAll(/^== (\d+)$/gm)].map(([, seconds]) => Number(seconds));
+    const from = all.findIndex((block) => block.includes("export SERVER="));
+    const to = all.findIndex(
+      (block) => block.includes("npm run restore -- latest") && block.includes("server.host"),
+    );
+    console.log(
+      `      bare new server to yesterday's data: ${(times[to + 1] ?? NaN) - (times[from] ?? NaN)} s`,
+    );
+    console.log(`      ${times.length} blocks: ${(times.at(-1) ?? NaN) - (times[0] ?? NaN)} s`);
   });
 });
