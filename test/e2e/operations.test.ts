@@ -403,6 +403,8 @@ describe("operating the bot", () => {
       });
       await untilServerRuns(what);
       killed.kill("SIGKILL");
+      const program = () => run("pgrep", ["--full", `root-directory ${world.stack.project}`]).catch(() => "");
+      await eventually(async () => (await program()) === "", "the end of the program that it ran");
       const refused = await operator("deploy");
       assert.equal(refused.exitCode, 3, refused.output);
       assert.match(

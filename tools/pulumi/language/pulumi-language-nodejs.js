@@ -113,6 +113,15 @@ function resolveFrom(file, module) {
   }
 }
 
+// A command line that was killed says goodbye to nobody. Its programs would go on for ever, busily.
+const commandLine = process.ppid;
+const EVERY_SECOND = 1000;
+setInterval(() => {
+  if (process.ppid === commandLine) return;
+  for (const child of children) child.kill("SIGKILL");
+  process.exit(1);
+}, EVERY_SECOND).unref();
+
 const unlimited = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
 const server = new grpc.Server(unlimited);
 server.addService(LanguageRuntimeService, host);
