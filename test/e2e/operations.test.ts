@@ -223,7 +223,12 @@ describe("operating the bot", () => {
       "--no-sandbox",
       "--disable-gpu",
       // A file is all that it is to open.
-      ...["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+      ...[
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
       `--user-data-dir=${world.directory}/browser`,
     ];
     const dom = await run(browser, [
