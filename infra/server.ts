@@ -93,15 +93,17 @@ export class Server extends pulumi.ComponentResource {
     opts: pulumi.CustomResourceOptions,
   ): remote.Command {
     const path = `${this.settings.deployPath}/bin/${script}`;
-    const create = pulumi.all(args).apply((words) => shellCommand([path, ...words]));
+    // `rerunOn` goes to standard input, which no script reads: a changed `triggers` would delete and create anew. It is
+    // taken before the script begins: one that ends before all of it has come fails with "EOF".
+    const call = (words: string[]) =>
+      `${rerunOn === undefined ? "" : "cat >/dev/null; "}${shellCommand([path, ...words])}`;
     return new remote.Command(
       name,
-      // What the script reports is shown as it comes; what it gives back is its output.
-      // `rerunOn` goes to standard input, which no script reads: a changed `triggers` would delete and create anew.
       {
-        ...this.command(create),
-        delete: remove && shellCommand([path, ...remove]),
+        ...this.command(pulumi.all(args).apply(call)),
+        delete: remove && call(remove),
         stdin: rerunOn,
+        // What the script reports is shown as it comes; what it gives back is its output.
         logging: remote.Logging.Stderr,
       },
       { ...opts, dependsOn: [this.files, ...dependencies(opts)] },
