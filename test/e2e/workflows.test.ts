@@ -48,7 +48,8 @@ describe("the workflows, run", function () {
     rmSync(join(world.stack.project, STACK_FILE));
     await pulumiOk(world.stack, ["stack", "rename", "production"]);
     world.stack.name = "production";
-    await withSmallTests();
+    smallTests();
+    await world.repository.push("Small tests");
     await release();
     const infra = join(repositories, INFRA);
     await copyProject(infra);
@@ -80,7 +81,7 @@ describe("the workflows, run", function () {
   }
 
   /** Some of the bot's own tests take part in one push, the last; in all others one that needs neither time nor a database. */
-  async function withSmallTests(): Promise<void> {
+  function smallTests(): void {
     const { directory } = world.repository;
     const packages = readFileSync(join(directory, "requirements-dev.txt"), "utf8").split("\n");
     writeFileSync(
@@ -89,7 +90,6 @@ describe("the workflows, run", function () {
     );
     rmSync(join(directory, "tests"), { recursive: true });
     cpSync(join(__dirname, "small-tests"), join(directory, "tests"), { recursive: true });
-    await world.repository.push("Small tests");
   }
 
   const nextCommit = () => world.release("README.md", (text) => `${text}\n`);
@@ -297,20 +297,6 @@ describe("the workflows, run", function () {
     assert.match(comments()[0]?.body ?? "", /1 to replace/);
   });
 
-  it("a push to one repository that holds bot and program is deployed by that very program", async () => {
-    const { directory } = world.repository;
-    const program = join(world.directory, "program");
-    await copyProject(program);
-    rmSync(join(program, ".git"), { recursive: true });
-    cpSync(program, directory, { recursive: true, force: false });
-    cpSync(join(world.stack.project, STACK_FILE), join(directory, STACK_FILE));
-    const commit = await world.repository.push("Bot and program");
-    const { isGreen, log } = await push({ variables: { INFRA_REPOSITORY: BOT } });
-    assert.ok(isGreen, log);
-    assert.match(log, /deploy: \S+ is live/);
-    assert.equal(await running(), commit);
-  });
-
   it("a push is tested, deployed and healthy; how long that takes, and how long with docker-compose", async () => {
     // Those of the bot's own tests that mind no load: the others wait for processes and threads.
     const own = join(ROOT, "examples", "hockey");
@@ -330,6 +316,25 @@ describe("the workflows, run", function () {
     console.log(
       `      with docker-compose: ${duration(theirs)}, ${/down for \d+ s/.exec(theirs.log)?.[0] ?? ""}`,
     );
+  });
+
+  it("a push to one repository that holds bot and program is deployed by that very program", async () => {
+    const { directory } = world.repository;
+    const program = join(world.directory, "program");
+    await copyProject(program);
+    // What somebody would leave out who puts the two together.
+    for (const part of [".git", "examples"]) rmSync(join(program, part), { recursive: true });
+    smallTests();
+    cpSync(program, directory, { recursive: true, force: false });
+    cpSync(join(world.stack.project, STACK_FILE), join(directory, STACK_FILE));
+    const commit = await world.repository.push("Bot and program");
+    const { isGreen, log } = await push({ variables: { INFRA_REPOSITORY: BOT } });
+    assert.ok(isGreen, log);
+    assert.match(log, /deploy: \S+ is live/);
+    assert.equal(await running(), commit);
+  });
+
+  it("have spoken with GitHub only as GitHub describes it", () => {
     assert.deepEqual(github.violations, []);
   });
 
