@@ -7,23 +7,25 @@ import { manageGitHub } from "./components/Repository";
 import { Release } from "./components/Release";
 import { loadConfig } from "./config";
 import { botEnvironment } from "./environment";
+import { checkGitHub } from "./github";
 import { guard } from "./guards";
 import { checkServer, Server } from "./server";
 
 const settings = loadConfig();
-const { name, app, commit, sshPrivateKey } = settings;
+const { name, app, sshPrivateKey } = settings;
 const files = [caddyfile, passwordFile(settings.postgresPassword), backupFile(settings)];
 
 guard();
+checkGitHub(settings);
 const damaged = checkServer(settings);
-manageGitHub("github", settings);
 
 const server = new Server("server", { settings: settings.server, sshPrivateKey, files, damaged });
+const access = manageGitHub("github", { settings, server });
 const network = new Network("network", { server });
 const { database: databaseSettings, postgresPassword: password } = settings;
 const databaseArgs = { server, network, settings: databaseSettings, password, containerName: `${name}_db` };
 const database = new Database("database", databaseArgs);
-const release = new Release("release", { server, settings: app, imageName: name, commit });
+const release = new Release("release", { server, settings, access });
 const proxy = new Proxy("proxy", { server, network, settings: settings.proxy, app, botName: name });
 const environment = botEnvironment(settings, database.containerName);
 const parts = { server, network, database, proxy, release };
@@ -32,6 +34,6 @@ new Backups("backups", { server, database, settings: settings.backups });
 
 /** Where the page is, and what runs. */
 export const url = proxy.url;
-export { commit };
+export const commit = release.commit;
 export const imageId = release.imageId;
 export const containers = [bot.containerName, database.containerName, proxy.containerName];

@@ -6,6 +6,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
 import type { ServerSettings, Settings } from "./config";
 import { digest } from "./digest";
+import { gitSsh, hasRepositoryKey } from "./git";
+import { passesGitHubOver } from "./github";
 import { type Answer, runOnServer, shellCommand, sshOptions, writeDeployKey } from "./ssh";
 
 /** Permissions of a file that only the deploy user may read. */
@@ -45,6 +47,8 @@ export class Server extends pulumi.ComponentResource {
   readonly docker: docker.Provider;
   /** The server's address and directories. */
   readonly settings: ServerSettings;
+  /** When files on the server were last found to differ; empty where they never were. */
+  readonly damaged: string;
   private readonly connection: remote.CommandArgs["connection"];
   private readonly files: remote.Command;
 
@@ -62,6 +66,7 @@ export class Server extends pulumi.ComponentResource {
     super("hockey:index:Server", name, {}, opts);
     const { settings, sshPrivateKey, damaged = "" } = args;
     this.settings = settings;
+    this.damaged = damaged;
     this.connection = {
       host: settings.host,
       port: settings.port,
@@ -88,15 +93,17 @@ export class Server extends pulumi.ComponentResource {
     opts: pulumi.CustomResourceOptions,
   ): remote.Command {
     const path = `${this.settings.deployPath}/bin/${script}`;
-    const create = pulumi.all(args).apply((words) => shellCommand([path, ...words]));
+    // `rerunOn` goes to standard input, which no script reads: a changed `triggers` would delete and create anew. It is
+    // taken before the script begins: one that ends before all of it has come fails with "EOF".
+    const call = (words: string[]) =>
+      `${rerunOn === undefined ? "" : "cat >/dev/null; "}${shellCommand([path, ...words])}`;
     return new remote.Command(
       name,
-      // What the script reports is shown as it comes; what it gives back is its output.
-      // `rerunOn` goes to standard input, which no script reads: a changed `triggers` would delete and create anew.
       {
-        ...this.command(create),
-        delete: remove && shellCommand([path, ...remove]),
+        ...this.command(pulumi.all(args).apply(call)),
+        delete: remove && call(remove),
         stdin: rerunOn,
+        // What the script reports is shown as it comes; what it gives back is its output.
         logging: remote.Logging.Stderr,
       },
       { ...opts, dependsOn: [this.files, ...dependencies(opts)] },
@@ -182,7 +189,10 @@ export function checkServer(settings: Settings): string {
   const { server, app, name, commit, sshPrivateKey } = settings;
   writeDeployKey(sshPrivateKey);
   const script = readFileSync(join(SCRIPTS, "check-server.sh"), "utf8");
-  const args = [server.deployPath, server.backupPath, name, app.repository, commit];
+  // A key that this very update publishes need not open the repository yet.
+  const key = !hasRepositoryKey(settings) ? "none" : passesGitHubOver() ? "published" : "publishing";
+  const repository = [app.repository, commit, gitSsh(settings), key];
+  const args = [server.deployPath, server.backupPath, name, ...repository];
   const answer = runOnServer(server, sshOptions(server, sshPrivateKey !== undefined), script, args);
   const fault = explain(answer, settings);
   if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);

@@ -92,10 +92,10 @@ interface Request {
   rights?: TokenRights;
 }
 
-/** Needed by an operation: a classic token's scope, or the fine-grained permission at that level. */
+/** Needed by an operation: a classic token's scope, or one of the fine-grained permissions at that level. */
 interface Need {
   scope: string;
-  permission: string;
+  permissions: string[];
   level: "read" | "write";
 }
 
@@ -307,7 +307,7 @@ class Repository {
 
   private describe(rights: TokenRights | undefined) {
     const may =
-      rights !== undefined && mayDo(rights, { scope: "repo", permission: "contents", level: "write" });
+      rights !== undefined && mayDo(rights, { scope: "repo", permissions: ["contents"], level: "write" });
     const permissions = { admin: may, maintain: may, push: may, triage: may, pull: true };
     return answers.repository(this.at, { isPrivate: this.isPrivate, branch: this.branch, permissions });
   }
@@ -405,26 +405,27 @@ class Repository {
 function needs(operation: string, path: string): Need[] {
   const [method = "", described = ""] = operation.split(" ");
   const level = method === "GET" ? "read" : "write";
+  const need = (...permissions: string[]): Need => ({ scope: "repo", permissions, level });
   const area = described.split("/")[4] ?? "";
   switch (area) {
     case "contents": {
       const isWorkflow = level === "write" && path.startsWith(".github/workflows/");
-      const own: Need[] = [{ scope: "repo", permission: "contents", level }];
-      return isWorkflow ? [...own, { scope: "workflow", permission: "workflows", level }] : own;
+      return isWorkflow
+        ? [need("contents"), { ...need("workflows"), scope: "workflow" }]
+        : [need("contents")];
     }
     case "commits":
     case "branches":
-      return [{ scope: "repo", permission: "contents", level }];
-    case "actions": {
-      const permission = described.includes("/secrets") ? "secrets" : "actions_variables";
-      return [{ scope: "repo", permission, level }];
-    }
+      return [need("contents")];
+    case "actions":
+      return [need(described.includes("/secrets") ? "secrets" : "actions_variables")];
     case "environments":
-      return [{ scope: "repo", permission: level === "read" ? "actions" : "administration", level }];
+      return [need(level === "read" ? "actions" : "administration")];
     case "keys":
-      return [{ scope: "repo", permission: "administration", level }];
+      return [need("administration")];
     case "issues":
-      return [{ scope: "repo", permission: "issues", level }];
+      // A pull request is commented on as an issue is, and either permission will do.
+      return [described.includes("comments") ? need("issues", "pull_requests") : need("issues")];
     default:
       return [];
   }
@@ -432,15 +433,19 @@ function needs(operation: string, path: string): Need[] {
 
 function mayDo(rights: TokenRights, need: Need): boolean {
   if ("scopes" in rights) return rights.scopes.includes(need.scope);
-  const held = rights.permissions[need.permission];
-  return held === "write" || (held === "read" && need.level === "read");
+  return need.permissions.some((permission) => {
+    const held = rights.permissions[permission];
+    return held === "write" || (held === "read" && need.level === "read");
+  });
 }
 
 /** Refuses what a token may not do, in GitHub's words. */
 function authorize(rights: TokenRights | undefined, all: Need[], isPrivate: boolean): void {
-  const accepted = all.map(({ permission, level }) => `${permission}=${level}`).join(",");
+  const accepted = all.map(({ permissions, level }) =>
+    permissions.map((one) => `${one}=${level}`).join("; "),
+  );
   const isOpen =
-    !isPrivate && all.every(({ level, permission }) => level === "read" && permission === "contents");
+    !isPrivate && all.every(({ level, permissions }) => level === "read" && permissions[0] === "contents");
   if (rights === undefined) {
     if (isOpen) return;
     throw isPrivate ? NOT_FOUND : new Refusal(401, "Requires authentication");
@@ -450,7 +455,9 @@ function authorize(rights: TokenRights | undefined, all: Need[], isPrivate: bool
   if ("scopes" in rights)
     throw isPrivate || lacking.some(({ scope }) => scope === "workflow") ? NOT_FOUND : FORBIDDEN;
   const who = rights.kind === "installation" ? "integration" : "personal access token";
-  throw new Refusal(403, `Resource not accessible by ${who}`, { "x-accepted-github-permissions": accepted });
+  throw new Refusal(403, `Resource not accessible by ${who}`, {
+    "x-accepted-github-permissions": accepted.join(","),
+  });
 }
 
 const FORBIDDEN = new Refusal(403, "Must have admin rights to Repository.");
@@ -462,9 +469,12 @@ export async function startFakeGitHub(options: {
   branch?: string;
   isPrivate?: boolean;
   port?: number;
+  /** Told of a changed list of deploy keys before that is answered: whoever serves git over SSH lets these in. */
+  onDeployKeys?: (keys: DeployKey[]) => Promise<void>;
 }): Promise<FakeGitHub> {
   await sodium.ready;
   const { owner, repository: name, branch = "main", isPrivate = false, port = 0 } = options;
+  const { onDeployKeys = () => Promise.resolve() } = options;
   const requests: Exchange[] = [];
   const violations: string[] = [];
   const faults: (Fault & { times: number })[] = [];
@@ -524,6 +534,8 @@ export async function startFakeGitHub(options: {
     let given: Answer;
     try {
       given = answer(url, await readBody(request), exchange);
+      if (exchange.method !== "GET" && url.pathname.includes("/keys"))
+        await onDeployKeys(repository.deployKeys);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const documentation_url = "https://docs.github.com/rest";

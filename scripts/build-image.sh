@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the bot's image from exactly one commit, on the server. An image that is there is not built again.
 #
-# usage: build-image.sh IMAGE REPOSITORY COMMIT DEPLOY_PATH
+# usage: build-image.sh IMAGE REPOSITORY COMMIT DEPLOY_PATH SSH
+#   SSH   the ssh that git is to use, with its options
 # Prints the image's id, and nothing else, on standard output; what it does on standard error.
 # The build's own output goes to DEPLOY_PATH/build.log. Nothing that runs is touched.
 # Before a build, images of IMAGE beyond the newest KEPT_IMAGES go; one that a container uses stays, and every volume.
@@ -48,7 +49,6 @@ remove_old_images() {
 # A bare copy of the repository, kept so that the next fetch is short.
 fetch() {
   local repository=$1 commit=$2 mirror=$3
-  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=10'
   [[ -d $mirror ]] || git init --quiet --bare "$mirror"
   if git -C "$mirror" cat-file -e "$commit^{commit}" 2>/dev/null; then return; fi
   echo "fetching $commit" >&2
@@ -79,8 +79,9 @@ build() {
 }
 
 main() {
-  (($# == 4)) || refuse "usage: build-image.sh IMAGE REPOSITORY COMMIT DEPLOY_PATH"
+  (($# == 5)) || refuse "usage: build-image.sh IMAGE REPOSITORY COMMIT DEPLOY_PATH SSH"
   local image=$1 repository=$2 commit=$3 deploy=$4
+  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=$5
   # Two builds at once would fetch into the same copy of the repository.
   exec 9>"$deploy/.build-lock"
   flock 9

@@ -2,7 +2,10 @@
 # Looks whether a release could go ahead, and changes nothing: Docker answers, the directories can be
 # written, the repository can be read and has the commit. Runs before every preview and update.
 #
-# usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT
+# usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT SSH KEY
+#   SSH   the ssh that git is to use, with its options
+#   KEY   the key with which this server reads the repository: `none` of the stack's, `published`, or `publishing`,
+#         where the update that follows makes it and has the repository let it in
 # Prints when `npm run drift` has last found files that differ, if ever: they are put there anew after that.
 # Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
 set -euo pipefail
@@ -36,14 +39,15 @@ check_directory() {
 }
 
 check_commit() {
-  local image=$1 repository=$2 commit=$3 mirror=$4
+  local image=$1 repository=$2 commit=$3 mirror=$4 key=$5
   # An image that was built is never built again, so its repository is not asked either.
   if docker image inspect "$image:$commit" >/dev/null 2>&1; then return; fi
   command -v git >/dev/null || refuse "The server has no git; install it there with: apt-get install git"
-  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND='ssh -o BatchMode=yes -o ConnectTimeout=10'
   local refs
-  refs=$(timeout "$GIT_SECONDS" git ls-remote --quiet "$repository" 2>&1) ||
-    refuse "The server cannot read the repository $repository ($(last_line "$refs")); correct \`app.repository\`, or give the server access to it."
+  if ! refs=$(timeout "$GIT_SECONDS" git ls-remote --quiet "$repository" 2>&1); then
+    if [[ $key == publishing && $refs == *"Permission denied"* ]]; then return; fi
+    refuse_unreadable "$repository" "$key" "$(reason "$refs")"
+  fi
   if grep -q "^$commit" <<<"$refs"; then return; fi
   if git -C "$mirror" cat-file -e "$commit^{commit}" 2>/dev/null; then return; fi
   scratch=$(mktemp -d)
@@ -53,18 +57,34 @@ check_commit() {
     refuse "The commit $commit is not in the repository $repository; push it, or correct \`commit\`."
 }
 
-last_line() {
+# Git's last words, without those that it says after every failure of ssh.
+reason() {
   local text
-  text=$(grep -v '^$' <<<"$1" | tail -n 1)
+  text=$(grep -vE '^$|^fatal: Could not read from|^Please make sure you have|^and the repository exists' <<<"${1//$'\r'/}" | tail -n 1)
   echo "${text:-no answer in $GIT_SECONDS seconds}"
 }
 
+refuse_unreadable() {
+  local repository=$1 key=$2 reason=$3
+  local remedy="correct \`app.repository\`, or give the server access to it"
+  case $reason in
+    "Host key verification failed"*)
+      remedy="put the host's key into ~/.ssh/known_hosts of $(id -un) there, once you have compared it with what its owner publishes"
+      ;;
+    *"Permission denied"*)
+      [[ $key == none ]] || remedy="have its key published again with: pulumi up --refresh, and an administrator's GITHUB_TOKEN"
+      ;;
+  esac
+  refuse "The server cannot read the repository $repository (${reason%.}); $remedy."
+}
+
 main() {
-  (($# == 5)) || refuse "usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT"
+  (($# == 7)) || refuse "usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT SSH KEY"
+  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=$6
   check_docker
   check_directory server.deployPath "$1"
   check_directory server.backupPath "$2"
-  check_commit "$3" "$4" "$5" "$1/repository.git"
+  check_commit "$3" "$4" "$5" "$1/repository.git" "$7"
   cat "$1/damaged" 2>/dev/null || true
 }
 

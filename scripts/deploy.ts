@@ -1,3 +1,4 @@
+import { gitSsh } from "../infra/git";
 import { start } from "./lib/command";
 import { release } from "./lib/release";
 import { releaseOptions, RELEASE_EXITS } from "./lib/release-command";
@@ -18,7 +19,8 @@ start({
   async run({ stack: name, commit: wanted, wait, recover }) {
     const stack = openStack(name);
     const { app, server } = stack.settings;
-    const question = [app.repository, app.branch, server.deployPath, ...(wanted ? [wanted] : [])];
+    const at = [app.repository, app.branch, server.deployPath, gitSsh(stack.settings)];
+    const question = wanted ? [...at, wanted] : at;
     const commit = await new Server(stack).ask("find-commit.sh", question);
     console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
     await release(stack, { commit }, "deploy", { wait, recover });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { hasRepositoryKey, repositoryKeyFile } from "../infra/git";
 import { EXIT, OperatorError, start } from "./lib/command";
 import { currentLock, pulumi, refuseLocked } from "./lib/pulumi";
 import { Server } from "./lib/server";
@@ -30,7 +31,8 @@ start({
     const { deployPath } = stack.settings.server;
     await untilUnlocked(stack, wait);
     // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
-    const files = (await server.ask("check-files.sh", [deployPath])).split("\n").filter(Boolean);
+    const made = hasRepositoryKey(stack.settings) ? [repositoryKeyFile(stack.settings.server)] : [];
+    const files = (await server.ask("check-files.sh", [deployPath, ...made])).split("\n").filter(Boolean);
     const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
     const { status, stdout, stderr } = await pulumi(stack, refresh);
     // A preview takes no lock: what an update has changed meanwhile is no drift.

@@ -63,6 +63,7 @@ list() {
     verified=$(is_verified "$name" && echo yes || echo no)
     printf '%-44s %10s %14s  %s\n' "$name" "$age" "$bytes" "$verified"
   done < <(backups)
+  echo "Kept for ${setting[retentionDays]} days, and the newest ${setting[keepAtLeast]} verified ones whatever their age."
 }
 
 latest() {

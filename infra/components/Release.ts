@@ -1,12 +1,13 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppSettings } from "../config";
+import type { Settings } from "../config";
+import { gitSsh } from "../git";
 import type { Server } from "../server";
 
 /**
  * The bot's image of one commit, built on the server from the repository.
  *
- * On the server: the image `imageName:commit` and a bare copy of the repository. A new commit builds a new image beside
+ * On the server: the image `name:commit` and a bare copy of the repository. A new commit builds a new image beside
  * the old ones and touches nothing that runs; a commit whose image is there builds nothing. Deleting it loses nothing.
  */
 export class Release extends pulumi.ComponentResource {
@@ -17,19 +18,28 @@ export class Release extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    args: { server: Server; settings: AppSettings; imageName: string; commit: string },
+    args: {
+      server: Server;
+      settings: Settings;
+      /** What must be there before the server can read the repository. */
+      access: pulumi.Resource[];
+    },
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("hockey:index:Release", name, {}, opts);
-    const { server, settings, imageName, commit } = args;
+    const { server, settings, access } = args;
+    const { commit } = settings;
     this.commit = commit;
     const build: remote.Command = server.run(
       `${name}-image`,
       {
         script: "build-image.sh",
-        args: [imageName, settings.repository, commit, server.settings.deployPath],
+        args: [
+          ...[settings.name, settings.app.repository, commit, server.settings.deployPath],
+          gitSsh(settings),
+        ],
       },
-      { parent: this },
+      { parent: this, dependsOn: access },
     );
     this.imageId = build.stdout;
     this.registerOutputs({ commit, imageId: this.imageId });

@@ -1,9 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as github from "@pulumi/github";
 import * as pulumi from "@pulumi/pulumi";
 import type { GitHubSettings, Settings } from "../config";
+import { hasRepositoryKey, repositoryKeyFile } from "../git";
+import type { Server } from "../server";
 
 const ROOT = join(__dirname, "..", "..");
 const WORKFLOWS = ".github/workflows";
@@ -14,20 +15,22 @@ const OWN_WORKFLOWS = ["ci.yml"];
 /** Environments of the workflow runs: the second for those that nobody is awake to approve. */
 const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" };
 
-/** Matches the URN of the component and of all that is in it. */
-const URN = "**hockey:index:Repository**";
-
 /**
- * GitHub's side of the delivery: the secrets and variables that the workflows need, their environments and, where the
- * bot has a repository of its own, the workflow files in it.
+ * GitHub's side of the delivery: the secrets and variables that the workflows need, their environments, where the bot
+ * has a repository of its own, the workflow files in it, and where the server reads it over SSH, the key for that.
  *
- * On the server: nothing. On GitHub: a change is applied at once and starts no run; deleting it takes secrets,
- * variables, environments and published files away. The administrator's token comes from GITHUB_TOKEN and is never stored.
+ * On the server: at most that key, made there; only its public half leaves it. On GitHub: a change is applied at once
+ * and starts no run; deleting it takes secrets, variables, environments, published files and the key away, on both
+ * sides: the server can then not fetch what it has not fetched yet. The administrator's token comes from GITHUB_TOKEN
+ * and is never stored.
  */
 class Repository extends pulumi.ComponentResource {
+  /** What must be there before the server can read the bot's repository. */
+  readonly access: pulumi.Resource[] = [];
+
   constructor(
     name: string,
-    args: { github: GitHubSettings; settings: Settings },
+    args: { github: GitHubSettings; settings: Settings; server: Server },
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("hockey:index:Repository", name, {}, opts);
@@ -49,7 +52,35 @@ class Repository extends pulumi.ComponentResource {
     );
     this.declareEnvironments(name, args.github, options);
     if (infraRepository !== undefined) this.publishWorkflows(name, { repository, branch }, options);
+    if (hasRepositoryKey(args.settings)) this.access.push(this.publishKey(name, repository, args, options));
     this.registerOutputs();
+  }
+
+  /** GitHub lets each key in to one repository alone, and this one only to read. */
+  private publishKey(
+    name: string,
+    repository: string,
+    { server, settings }: { server: Server; settings: Settings },
+    options: pulumi.CustomResourceOptions,
+  ): pulumi.Resource {
+    const file = repositoryKeyFile(server.settings);
+    const pair = server.run(
+      `${name}-key`,
+      {
+        script: "make-repository-key.sh",
+        args: ["make", file],
+        // One that was found to be missing is made anew.
+        rerunOn: server.damaged,
+        remove: ["remove", file],
+      },
+      // The server's, so that a run which passes GitHub over can still look after it.
+      { parent: server },
+    );
+    return new github.RepositoryDeployKey(
+      `${name}-deploy-key`,
+      { repository, title: `${settings.name} on ${server.settings.host}`, key: pair.stdout, readOnly: true },
+      options,
+    );
   }
 
   /** Both take secrets out to runs of the deployed branch alone; only the first may ask somebody. */
@@ -124,48 +155,17 @@ function secrets({ server, sshPrivateKey, githubSecrets }: Settings): Record<str
 }
 
 /**
- * Declares GitHub's side where the stack is to manage it, once it is certain that this can be applied; otherwise leaves
+ * Declares GitHub's side where the stack is to manage it, which checkGitHub has found to be possible; otherwise leaves
  * GitHub alone.
  *
- * Left out of the program, what is on GitHub would be deleted. So it is always declared, and whoever has no token, as a
- * workflow run, has the engine pass over it: `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`, and seen here.
- *
- * @throws pulumi.RunError with one sentence: what the token lacks, or which key to correct
+ * @returns what must be there before the server can read the bot's repository
  */
-export function manageGitHub(name: string, settings: Settings): void {
-  const { github: wanted } = settings;
-  if (!wanted?.manage) return;
-  if (!isPassedOver() && !isPreviewedAlone()) checkToken(wanted);
+export function manageGitHub(
+  name: string,
+  { settings, server }: { settings: Settings; server: Server },
+): pulumi.Resource[] {
+  const { github } = settings;
   // Its plugin reads the token from the environment. The SDK would copy it into the stack's state, in clear.
   delete process.env.GITHUB_TOKEN;
-  new Repository(name, { github: wanted, settings });
-}
-
-function isPassedOver(): boolean {
-  return (process.env.PULUMI_OPTION_EXCLUDE ?? "").split(",").includes(URN);
-}
-
-/** A preview of GitHub's side alone compares with the state and needs no token. */
-function isPreviewedAlone(): boolean {
-  return pulumi.runtime.isDryRun() && process.env.PULUMI_OPTION_TARGET === URN;
-}
-
-function checkToken({ owner, repository, branch }: GitHubSettings): void {
-  if (!process.env.GITHUB_TOKEN) {
-    throw new pulumi.RunError(
-      `GITHUB_TOKEN is not set, and \`github.manage\` needs an administrator's; set it, or have GitHub passed over with PULUMI_OPTION_EXCLUDE='${URN}'. Nothing was changed.`,
-    );
-  }
-  const script = join(ROOT, "scripts", "check-github.ts");
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "tsx", script, owner, repository, branch],
-    { encoding: "utf8", timeout: 60_000 },
-  );
-  if (status !== 0) {
-    const fault = stderr.trim().split("\n").at(-1) ?? "";
-    throw new pulumi.RunError(
-      `${fault || "GitHub did not answer in time; try again later."} Nothing was changed.`,
-    );
-  }
+  return github?.manage ? new Repository(name, { github, settings, server }).access : [];
 }

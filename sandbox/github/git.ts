@@ -57,7 +57,8 @@ export class GitRepository {
     change({
       add: (path, blob) =>
         this.git(["update-index", "--add", "--cacheinfo", `100644,${blob},${path}`], undefined, env),
-      remove: (path) => this.git(["update-index", "--force-remove", path], undefined, env),
+      // --remove would look for a work tree.
+      remove: (path) => this.git(["update-index", "--index-info"], `0 ${"0".repeat(40)}\t${path}\n`, env),
     });
     const tree = this.git(["write-tree"], undefined, env).trim();
     const parents = parent === undefined ? [] : ["-p", parent];

@@ -2,25 +2,34 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker";
-import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
+import { type DeployKey, type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
+import { serverExec } from "../../sandbox/server";
 import { pulumi, pulumiOk } from "../../sandbox/stack";
+import { operate } from "./operator";
 import { createWorld, type World } from "./world";
 
 const TOKEN = "ghp_administrator";
 const GITHUB = "**hockey:index:Repository**";
 const WORKFLOW = ".github/workflows/deploy.yml";
 const PASSPHRASE = "the passphrase of the state";
+const KEY_FILE = "/home/deploy/hockey/repository_key";
 
+/** The bot's repository is private: the server reads it over SSH, with a key that GitHub must have. */
 describe("GitHub's side of the stack", () => {
   let world: World;
   let github: FakeGitHub;
 
   before(async () => {
-    github = await startFakeGitHub({ owner: "example", repository: "hockey" });
+    const repository = { owner: "example", repository: "hockey", isPrivate: true };
+    github = await startFakeGitHub({ ...repository, onDeployKeys: letIn });
     github.addToken(TOKEN, { scopes: ["repo", "workflow"] });
     github.edit(WORKFLOW, "name: docker-compose down\n");
     world = await createWorld("github");
+    await serverExec(world.server, ["bash", "-s", "--", "/srv/git/hockey.git", "example/hockey"], {
+      input: readFileSync(join(__dirname, "serve-git.sh"), "utf8"),
+    });
     const plain = {
+      "app.repository": "ssh://git@127.0.0.1/srv/git/example/hockey.git",
       "github.manage": "true",
       "github.owner": "example",
       "github.repository": "hockey",
@@ -38,6 +47,12 @@ describe("GitHub's side of the stack", () => {
     await github.close();
   });
 
+  /** What GitHub does with a repository's deploy keys. */
+  async function letIn(keys: DeployKey[]): Promise<void> {
+    const input = keys.map(({ key }) => `${key}\n`).join("");
+    await serverExec(world.server, ["tee", "/home/git/.ssh/authorized_keys"], { user: "git", input });
+  }
+
   const environment = (more: Record<string, string>) => ({
     env: { GITHUB_BASE_URL: github.url, GITHUB_TOKEN: "", GH_PATH: "/bin/false", ...more },
   });
@@ -51,6 +66,8 @@ describe("GitHub's side of the stack", () => {
     pulumi(world.stack, ["up", "--yes", "--skip-preview", ...args], administrator());
   /** Quicker than all: the server is left out. */
   const onlyGitHub = ["--target", GITHUB];
+  const publicKeys = () => github.deployKeys.map(({ key }) => key);
+  const keyOnServer = () => world.onServer("sh", "-c", `ssh-keygen -y -f ${KEY_FILE}`);
   const state = () =>
     readFileSync(join(world.directory, "state", ".pulumi", "stacks", "hockey", "test.json"), "utf8");
 
@@ -70,6 +87,7 @@ describe("GitHub's side of the stack", () => {
     secrets: github.secrets(),
     variables: [...github.variables],
     environments: structuredClone([...github.environments]),
+    deployKeys: [...github.deployKeys],
   });
 
   const published = () =>
@@ -96,12 +114,22 @@ describe("GitHub's side of the stack", () => {
     assert.deepEqual(writes, []);
   });
 
-  it("is in one preview with the server's", async () => {
+  it("is refused where there is no such repository", async () => {
+    await pulumiOk(world.stack, ["config", "set", "--path", "github.repository", "hokey"]);
+    const { result, writes } = await asked(() => pulumi(world.stack, ["preview"], administrator()));
+    await pulumiOk(world.stack, ["config", "set", "--path", "github.repository", "hockey"]);
+    assert.notEqual(result.exitCode, 0);
+    assert.match(result.output, /repository example\/hokey is not there, .* Nothing was changed\./);
+    assert.deepEqual(writes, []);
+  });
+
+  it("is in one preview with the server's, though the server cannot read the repository yet", async () => {
     const { result, writes } = await asked(() => pulumi(world.stack, ["preview"], administrator()));
     assert.equal(result.exitCode, 0, result.output);
     assert.match(result.output, /docker:index:Container bot-container create/);
     assert.match(result.output, /github:index:ActionsSecret github-SSH_PRIVATE_KEY create/);
     assert.match(result.output, /github:index:RepositoryFile github-deploy\.yml create/);
+    assert.match(result.output, /github:index:RepositoryDeployKey github-deploy-key create/);
     assert.deepEqual(writes, []);
   });
 
@@ -132,6 +160,25 @@ describe("GitHub's side of the stack", () => {
         ["main"],
       );
     }
+  });
+
+  it("lets the server read the repository with a key whose private half has never left it", async () => {
+    const [published, ...others] = github.deployKeys;
+    assert.deepEqual(others, []);
+    assert.equal(published?.read_only, true);
+    assert.equal(published.title, "training_bot on 127.0.0.1");
+    assert.equal(published.key, (await keyOnServer()).trim());
+    assert.equal(await world.onServer("stat", "-c", "%U %a", KEY_FILE), "deploy 600");
+    // Without the two lines that every such key begins with.
+    const privateHalf = (await world.onServer("cat", KEY_FILE)).split("\n").slice(2, -1);
+    assert.ok(privateHalf.length > 2);
+    const everything = [
+      await pulumiOk(world.stack, ["stack", "export", "--show-secrets"]),
+      await pulumiOk(world.stack, ["stack", "output", "--show-secrets"]),
+      await world.onServer("sh", "-c", "cat /home/deploy/hockey/manifest.sha256 /home/deploy/hockey/bin/*"),
+    ].join("\n");
+    assert.ok(everything.includes(published.key));
+    for (const line of privateHalf) assert.ok(!everything.includes(line));
   });
 
   it("has the workflow files there as they are here, one commit each, none of which starts a run", () => {
@@ -165,6 +212,8 @@ describe("GitHub's side of the stack", () => {
     const before = github.file(WORKFLOW);
     github.edit(WORKFLOW, "name: by hand\n");
     github.variables.delete("INFRA_REPOSITORY");
+    github.deployKeys.pop();
+    await letIn([]);
     const seen = await pulumi(
       world.stack,
       ["preview", "--refresh", "--expect-no-changes", "--diff", "--target", GITHUB],
@@ -173,11 +222,41 @@ describe("GitHub's side of the stack", () => {
     assert.notEqual(seen.exitCode, 0);
     assert.match(seen.output, /name: by hand/);
     assert.match(seen.output, /github-INFRA_REPOSITORY/);
+    assert.match(seen.output, /github-deploy-key/);
     const { result, writes } = await asked(() => up("--refresh", "--target", GITHUB));
     assert.equal(result.exitCode, 0, result.output);
     assert.equal(github.file(WORKFLOW), before);
     assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
-    assert.equal(writes.length, 2, writes.join("\n"));
+    assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
+    assert.equal(writes.length, 3, writes.join("\n"));
+  });
+
+  it("says in a run without a token that the server's key is not let in, before anything is changed", async () => {
+    await letIn([]);
+    const commit = await world.release("README.md", (text) => `${text}\n`);
+    await pulumiOk(world.stack, ["config", "set", "commit", commit]);
+    const { exitCode, output } = await pulumi(world.stack, ["preview"], unattended());
+    assert.notEqual(exitCode, 0);
+    assert.match(
+      output,
+      /cannot read the repository ssh:\S+ \(.*Permission denied \(publickey\)\); have its key published again with: pulumi up --refresh/,
+    );
+    assert.match(output, /Nothing was changed\./);
+  });
+
+  it("has a key that was lost on the server made anew, and the old one taken away", async () => {
+    const [lost] = publicKeys();
+    await world.onServer("rm", KEY_FILE);
+    const drift = await operate(world.stack, "drift", [], unattended().env);
+    assert.equal(drift.exitCode, 2, drift.output);
+    assert.match(drift.output, /missing repository_key in \/home\/deploy\/hockey/);
+    const { exitCode, output } = await up();
+    assert.equal(exitCode, 0, output);
+    assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
+    assert.notDeepEqual(publicKeys(), [lost]);
+    // The new commit was fetched with it.
+    const { release } = (await (await fetch(`${world.url}/health`)).json()) as { release: string };
+    assert.equal(release, await world.repository.head());
   });
 
   it("sets a secret again that somebody set by hand, when told to replace it", async () => {
@@ -283,6 +362,17 @@ describe("GitHub's side of the stack", () => {
     const mended = await up(...onlyGitHub);
     assert.equal(mended.exitCode, 0, mended.output);
     assert.equal(github.file(WORKFLOW), readFileSync(file, "utf8"));
+  });
+
+  it("is taken away by an administrator, the server's key on both sides", async () => {
+    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
+    const { exitCode, output } = await up();
+    assert.equal(exitCode, 0, output);
+    const { secrets, variables, environments, deployKeys } = snapshot();
+    assert.deepEqual([secrets, variables, environments, deployKeys], [{}, [], [], []]);
+    assert.equal(github.file(WORKFLOW), undefined);
+    assert.match(github.git.show("main")?.message ?? "", /\[skip ci\]$/);
+    assert.equal(await world.onServer("sh", "-c", `ls ${KEY_FILE} 2>/dev/null || true`), "");
   });
 
   it("has spoken with GitHub only as GitHub describes it", () => {

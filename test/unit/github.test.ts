@@ -138,6 +138,19 @@ describe("the fake GitHub", () => {
     assert.equal((await put(content.sha)).status, 200);
   });
 
+  it("deletes a file in a commit of its own", async () => {
+    github.edit(WORKFLOW, "a: 1\n");
+    const sha = github.git.resolve(`main:${WORKFLOW}`);
+    const { status } = await ask("DELETE", contents, { message: "Delete it", sha });
+    assert.equal(status, 200);
+    assert.equal(github.file(WORKFLOW), undefined);
+    assert.deepEqual(
+      github.git.show("main")?.changes.map(({ letter, path }) => [letter, path]),
+      [["D", WORKFLOW]],
+    );
+    assert.deepEqual(github.violations, []);
+  });
+
   it("keeps a protected branch", async () => {
     github.protect(true);
     const { status, json } = await ask("PUT", contents, { message: "m", content: "" });

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { DEPLOY_KEY } from "../../infra/ssh";
 
 /** What neither a linter asks for nor a local run would show: rules of this house. */
 
@@ -64,6 +65,19 @@ describe("the workflows", () => {
     assert.equal(new Set(others.map((line) => line.split("@")[0])).size, distinct.size);
   });
 
+  it("have no fault that shellcheck finds in what they run, nor has the action that they share", () => {
+    const action = parse(readFileSync(join(DIRECTORY, "..", "actions", "setup", "action.yml"), "utf8")) as {
+      runs: { steps: Step[] };
+    };
+    const steps = [...all.flatMap(({ job }) => job.steps), ...action.runs.steps];
+    const scripts = steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
+    assert.ok(scripts.length > 20);
+    for (const input of scripts) {
+      const { status, stdout } = spawnSync("shellcheck", ["--shell=bash", "-"], { input, encoding: "utf8" });
+      assert.equal(status, 0, `${input}\n${stdout}`);
+    }
+  });
+
   for (const { at, file, job } of all) {
     describe(at, () => {
       it("ends at some time", () => {
@@ -114,7 +128,10 @@ describe("the workflows", () => {
       it("forgets the deploy key at its end, whatever happened", () => {
         const last = job.steps.at(-1);
         assert.equal(last?.if, "always()");
-        assert.match(last.run ?? "", /kill "\$SSH_AGENT_PID"/);
+        // The program puts it there for ssh, too (infra/ssh.ts).
+        const forget = last.run ?? "";
+        assert.ok(forget.startsWith(`rm -f delivery/${DEPLOY_KEY}\n`));
+        assert.match(forget, /kill "\$SSH_AGENT_PID"/);
         assert.doesNotMatch(text(file), /ssh-keyscan|StrictHostKeyChecking=(no|accept-new)/);
       });
     });
