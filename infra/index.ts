@@ -19,7 +19,7 @@ const damaged = checkServer(settings);
 manageGitHub("github", settings);
 
 const server = new Server("server", { settings: settings.server, sshPrivateKey, files, damaged });
-const network = new Network("network", { server });
+const network = new Network("network", { server, botName: name });
 const { database: databaseSettings, postgresPassword: password } = settings;
 const databaseArgs = { server, network, settings: databaseSettings, password, containerName: `${name}_db` };
 const database = new Database("database", databaseArgs);
