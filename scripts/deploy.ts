@@ -21,7 +21,7 @@ start({
     const question = [app.repository, app.branch, server.deployPath, ...(wanted ? [wanted] : [])];
     const commit = await new Server(stack).ask("find-commit.sh", question);
     console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
-    await release(stack, { commit }, "deploy", { wait, recover });
+    await release(stack, { commit }, "deploy", { wait, recover, refresh: true });
     return undefined;
   },
 });
