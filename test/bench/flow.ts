@@ -6,8 +6,10 @@ export interface Flow {
   setUp(commit: string): Promise<void>;
   /** What is there already when the command is typed. */
   prepare?(commit: string): Promise<void>;
-  /** The command for the newest commit, which is this one; typed twice, the second time has nothing to do. */
+  /** The command for the newest commit, which is this one. */
   release(commit: string): Promise<Details>;
+  /** The command that sees that there is nothing to do, where it is another one than that for a release. */
+  look?: () => Promise<unknown>;
   /** The command that goes back to a commit that has run before. */
   goBack(commit: string): Promise<Details>;
 }

@@ -1,10 +1,11 @@
+import { pulumiOk } from "../../sandbox/stack";
 import { operate } from "../e2e/operator";
 import type { Bench } from "./bench";
 import type { Details, Flow } from "./flow";
 
 const PROXY = "training_bot_proxy";
 
-/** What an operator types: `npm run deploy` and `npm run rollback`. */
+/** What an operator types: `npm run deploy`, `npm run rollback` and, where nothing is to be released, `pulumi up`. */
 export function oursFlow(bench: Bench): Flow {
   const type = async (command: string): Promise<Details> => {
     const began = Date.now();
@@ -17,6 +18,7 @@ export function oursFlow(bench: Bench): Flow {
     containers: ["training_bot", "training_bot_db", PROXY],
     setUp: () => type("deploy").then(() => undefined),
     release: () => type("deploy"),
+    look: () => pulumiOk(bench.stack, ["up", "--yes", "--skip-preview", "--expect-no-changes"]),
     goBack: () => type("rollback"),
   };
 }

@@ -17,9 +17,11 @@ const Round = z.strictObject({
   slowestSeconds: seconds,
   /** The same way, back to the commit before. */
   rollbackSeconds: seconds,
-  /** The same command again, with nothing to do, until the page is well. */
+  /** With nothing to do, until the command has ended and the page is well. */
   noopSeconds: seconds,
   sshConnections: count,
+  /** The release's command once more; the same as `noopSeconds` where that is the command for it. */
+  repeatSeconds: seconds,
   /** Until the command itself has ended. */
   commandSeconds: seconds,
   requests: count,
