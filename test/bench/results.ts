@@ -71,7 +71,10 @@ export const Results = z.strictObject({
 export type Results = z.infer<typeof Results>;
 
 export async function readResults(): Promise<Results> {
-  return Results.parse(JSON.parse(await readFile(FILE, "utf8")));
+  const { data, error } = Results.safeParse(JSON.parse(await readFile(FILE, "utf8")));
+  if (data !== undefined) return data;
+  const parts = new Set(error.issues.map(({ path }) => String(path[0])));
+  throw new Error(`test/bench/results.json lacks figures; measure these too: ${[...parts].join(", ")}`);
 }
 
 /** Puts what was measured now in the place of what was measured before; the rest stays. */
