@@ -1,3 +1,4 @@
+import { get } from "node:http";
 import { cutConnections } from "../../sandbox/server";
 import { startLoad } from "../e2e/load";
 import type { Bench } from "./bench";
@@ -9,8 +10,9 @@ const BEFORE = 500;
 const AFTER = 1500;
 /** Seconds within which any flow must be done. */
 const LIMIT = 300;
-/** Between two looks at the page. */
+/** Between two looks at the page, and how long one may take. */
 const PAUSE = 100;
+const PATIENCE = 5000;
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const since = (began: number) => (Date.now() - began) / 1000;
@@ -106,12 +108,27 @@ async function untilWell(bench: Bench, title: string, command?: Promise<unknown>
 }
 
 async function isWell(url: string, title: string): Promise<boolean> {
-  try {
-    const page = await (await fetch(url)).text();
-    return page.includes(`<h1>${title}</h1>`) && (await fetch(`${url}/health`)).ok;
-  } catch {
-    return false;
-  }
+  const page = await ask(url);
+  return page.includes(`<h1>${title}</h1>`) && (await ask(`${url}/health`)) !== "";
+}
+
+/** The page, or nothing where it is not well. A connection of its own each time, which cannot hang with an old one. */
+function ask(url: string): Promise<string> {
+  return new Promise((resolve) => {
+    const sent = get(url, { agent: false, signal: AbortSignal.timeout(PATIENCE) }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => (body += String(chunk)));
+      response.on("error", () => {
+        resolve("");
+      });
+      response.on("end", () => {
+        resolve(response.statusCode === 200 ? body : "");
+      });
+    });
+    sent.on("error", () => {
+      resolve("");
+    });
+  });
 }
 
 async function countConnections(bench: Bench): Promise<number> {
