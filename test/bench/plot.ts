@@ -44,7 +44,7 @@ export function plot(results: Results): string {
       parts.push(text(10, y + (bars.length * BAR) / 2 + 4, NAMES[flow]));
       for (const { key, color } of bars) {
         const value = results[flow][key];
-        const width = Math.max(1, Math.round((value / most) * LONGEST));
+        const width = Math.round((value / most) * LONGEST);
         parts.push(rectangle(LEFT, y, width, color), text(LEFT + width + 5, y + 11, String(value)));
         y += BAR;
       }

@@ -85,7 +85,7 @@ export async function mergeResults(measured: Partial<Results>): Promise<void> {
 }
 
 /** Of these the worst round counts, of everything else the median: a loss must not vanish in a middle. */
-const WORST = ["failed", "rollbackFailed", "slowestSeconds", "rollbackSlowestSeconds"];
+const WORST = ["requests", "failed", "rollbackFailed", "slowestSeconds", "rollbackSlowestSeconds"];
 
 export function summarize(rounds: Round[]): Measured {
   const exact = rounds.map(tidy);
