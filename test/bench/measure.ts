@@ -1,4 +1,5 @@
 import { get } from "node:http";
+import { loadavg } from "node:os";
 import { cutConnections } from "../../sandbox/server";
 import { startLoad } from "../e2e/load";
 import type { Bench } from "./bench";
@@ -41,6 +42,7 @@ export async function newCommit(bench: Bench, title: string): Promise<Commit> {
 
 /** A release of a new commit under load, what has nothing to do, and the way back under load. */
 export async function measure(bench: Bench, flow: Flow, old: Commit, title: string): Promise<Round> {
+  const [load = 0] = loadavg();
   const { commit } = await newCommit(bench, title);
   await flow.prepare?.(commit);
   const release = await underLoad(bench, title, () => flow.release(commit));
@@ -48,6 +50,7 @@ export async function measure(bench: Bench, flow: Flow, old: Commit, title: stri
   const noopSeconds = flow.look ? await again(bench, title, flow.look) : repeatSeconds;
   const rollback = await underLoad(bench, old.title, () => flow.goBack(old.commit));
   return {
+    load,
     ...release,
     ...{ noopSeconds, repeatSeconds },
     rollbackSeconds: rollback.seconds,

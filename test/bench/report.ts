@@ -27,7 +27,14 @@ function table(head: string[], rows: (string | number)[][]): string {
   return [head, head.map(() => "---"), ...rows].map(line).join("\n");
 }
 
-function head({ machine, ours }: Results): string {
+/** How busy the machine was, from the calmest to the busiest round. */
+function range(results: Results): string {
+  const loads = FLOWS.flatMap((flow) => results[flow].rounds.map(({ load }) => load));
+  return `${Math.min(...loads)} to ${Math.max(...loads)}`;
+}
+
+function head(results: Results): string {
+  const { machine, ours } = results;
   const { processor, cores, memoryGiB, date, versions } = machine;
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `# Benchmarks
@@ -36,7 +43,8 @@ function head({ machine, ours }: Results): string {
 
 One commit of the sample bot, brought to one throwaway server in five ways, side by side: the same bot, the same load, each
 way ${ours.rounds.length} times in turn. Measured on ${date.slice(0, 10)} with ${cores} cores (${processor}) and
-${memoryGiB} GiB that other work shared, so compare the rows, not the seconds with those of another day.
+${memoryGiB} GiB that other work shared (load average ${range(results)} when a round began, where ${cores} is all there is), so compare the
+rows, not the seconds with those of another day.
 ${list.join(", ")}.`;
 }
 

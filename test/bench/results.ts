@@ -10,6 +10,8 @@ const seconds = z.number().nonnegative();
 const count = z.number().int().nonnegative();
 
 const Round = z.strictObject({
+  /** How busy this machine was with other work when the round began: processes that wanted a core. */
+  load: z.number().nonnegative(),
   /** From the command to the moment at which the new commit is served and /health says well. */
   seconds,
   /** Requests without the answer that they should have got, while the command ran. */
