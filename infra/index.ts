@@ -21,7 +21,7 @@ const damaged = checkServer(settings);
 
 const server = new Server("server", { settings: settings.server, sshPrivateKey, files, damaged });
 const access = manageGitHub("github", { settings, server });
-const network = new Network("network", { server });
+const network = new Network("network", { server, botName: name });
 const { database: databaseSettings, postgresPassword: password } = settings;
 const databaseArgs = { server, network, settings: databaseSettings, password, containerName: `${name}_db` };
 const database = new Database("database", databaseArgs);

@@ -95,12 +95,14 @@ class Bot {
   readonly sent: SentMessage[] = [];
   readonly polls: Poll[] = [];
   private queue: Update[] = [];
-  private nextUpdateId = 100_000_001;
+  private nextUpdateId: number;
   private nextMessageId = 1;
   private pending?: { wake: () => void; fail: () => void };
 
   constructor(readonly token: string) {
     const id = Number(token.split(":")[0]);
+    // Every bot counts from a number of its own: what one has seen is no repetition to another.
+    this.nextUpdateId = 100_000_001 + (id % 1000) * 100_000;
     this.user = { id, is_bot: true, first_name: "Throwaway", username: `throwaway_${id}_bot` };
   }
 

@@ -23,7 +23,7 @@ start({
     const question = wanted ? [...at, wanted] : at;
     const commit = await new Server(stack).ask("find-commit.sh", question);
     console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
-    await release(stack, { commit }, "deploy", { wait, recover });
+    await release(stack, { commit }, "deploy", { wait, recover, refresh: true });
     return undefined;
   },
 });

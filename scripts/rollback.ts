@@ -23,7 +23,9 @@ start({
       `rolling ${stack.name} back to ${chosen.commit}, live on ${chosen.started.toISOString()} (${short(chosen.commit)}: ${chosen.message || "by hand"})\n` +
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
-    await release(stack, { ...chosen.config, commit: chosen.commit }, "rollback", { wait, recover });
+    // Somebody waits for it: what differs on the server beside the containers is for `npm run drift` to say.
+    const options = { wait, recover, refresh: false };
+    await release(stack, { ...chosen.config, commit: chosen.commit }, "rollback", options);
     return undefined;
   },
 });

@@ -25,8 +25,8 @@ export function backupFile({ name, server, app, database, backups }: Settings): 
 /**
  * The schedule of the backups.
  *
- * On the server: a marked block in the deploy user's crontab. A change rewrites the block and interrupts nothing.
- * Deleting it takes the block away; the backups stay.
+ * On the server: a marked block in the deploy user's crontab, another for each stack there. A change rewrites the
+ * block and interrupts nothing. Deleting it takes the block away; the backups stay.
  */
 export class Backups extends pulumi.ComponentResource {
   constructor(
@@ -41,7 +41,7 @@ export class Backups extends pulumi.ComponentResource {
       {
         script: "install-backup-cron.sh",
         args: ["install", settings.schedule, server.settings.deployPath],
-        remove: ["remove"],
+        remove: ["remove", server.settings.deployPath],
       },
       { parent: this, dependsOn: [database.ready] },
     );

@@ -25,6 +25,8 @@ interface ReleaseOptions {
   wait: number;
   /** Whether to take the stack from an update that was killed. */
   recover: boolean;
+  /** Whether to look at everything on the server first; else only at which containers are there and run. */
+  refresh: boolean;
 }
 
 export const short = (commit: string) => commit.slice(0, 7);
@@ -70,10 +72,14 @@ export async function release(
   // An operator's Ctrl-C reaches Pulumi, which ends in good order; what follows then must still happen.
   process.on("SIGINT", () => undefined);
 
-  const apply = async (config: Record<string, unknown> & { commit: string }, word: string) => {
+  const apply = async (
+    config: Record<string, unknown> & { commit: string },
+    word: string,
+    refresh: boolean,
+  ) => {
     const file = withRelease(readFileSync(stack.file, "utf8"), project, config);
     return untilUnlocked(options.wait, async () => {
-      const extra = await reconcile(stack, server, config.commit);
+      const extra = await reconcile(stack, server, config.commit, refresh);
       return update(stack, file, `${word} ${short(config.commit)}, by ${whoami()}`, extra);
     });
   };
@@ -82,7 +88,7 @@ export async function release(
   };
 
   const { commit } = wanted;
-  if ((await apply(wanted, what)) && (await isWell(stack, server))) {
+  if ((await apply(wanted, what, options.refresh)) && (await isWell(stack, server))) {
     live(wanted);
     const before = lastGood === undefined ? "" : ` (before: ${short(lastGood.commit)})`;
     console.log(`${what}: ${short(commit)} is live${before}, ${seconds()} s`);
@@ -94,7 +100,7 @@ export async function release(
   if (lastGood === undefined) throw new OperatorError(`${failed}; there is no earlier release to put back.`);
   console.log(`putting ${short(lastGood.commit)} back`);
   const { commit: good, config } = lastGood;
-  if (!(await apply({ ...config, commit: good }, "put back")) || !(await isWell(stack, server))) {
+  if (!(await apply({ ...config, commit: good }, "put back", true)) || !(await isWell(stack, server))) {
     throw new OperatorError(
       `${failed}, and ${good} could not be put back either; see above and npm run health.`,
     );
@@ -111,8 +117,7 @@ async function update(stack: Stack, file: string, message: string, extra: string
     writeFileSync(config, file, { mode: 0o600 });
     const { status, stderr } = await pulumi(
       stack,
-      // With a look at the server first, so that a release also mends what was stopped by hand.
-      ["up", "--yes", "--skip-preview", "--refresh", "--config-file", config, "--message", message, ...extra],
+      ["up", "--yes", "--skip-preview", "--config-file", config, "--message", message, ...extra],
       { show: ["stdout"] },
     );
     const lock = findLock(stderr);
@@ -158,15 +163,16 @@ const CONTAINER = "docker:index/container:Container";
  * Brings Pulumi's state and the server together where an update was killed, or somebody has removed something by hand;
  * Pulumi alone would trip over it. Gives further arguments for the update.
  */
-async function reconcile(stack: Stack, server: Server, commit: string): Promise<string[]> {
+async function reconcile(stack: Stack, server: Server, commit: string, refresh: boolean): Promise<string[]> {
   const { name } = stack.settings;
   const names = [name, `${name}_db`, `${name}_proxy`];
-  let state = await readState(stack);
-  const listed = await server.ask("list-containers.sh", [`${name}:${commit}`, ...names]);
+  const listing = server.ask("list-containers.sh", [`${name}:${commit}`, ...names]);
+  const [exported, listed] = await Promise.all([readState(stack), listing]);
+  let state = exported;
   const lines = listed.split("\n").map((line) => line.split(" "));
   const present = lines
     .filter(([what]) => what === "container")
-    .map(([, name, id, revision]) => ({ name, id, revision }));
+    .map(([, name, id, status, revision]) => ({ name, id, status, revision }));
   const known = () => containersOf(state).map(({ id }) => id);
   const unknown = () => present.filter(({ id }) => !known().includes(id));
   const pending = state.deployment.pending_operations ?? [];
@@ -191,8 +197,8 @@ async function reconcile(stack: Stack, server: Server, commit: string): Promise<
     ];
     console.log(`Pulumi's state and the server differ: ${what.join("; ")}. Bringing them together.`);
     // Takes the lock: whatever looks left over is no other update's work in progress.
-    const refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
-    const { status, stdout, stderr } = await pulumi(stack, refresh);
+    const command = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
+    const { status, stdout, stderr } = await pulumi(stack, command);
     const lock = findLock(stderr);
     if (lock !== undefined) throw new Locked(lock);
     if (status !== 0)
@@ -214,7 +220,12 @@ async function reconcile(stack: Stack, server: Server, commit: string): Promise<
     ({ urn, inputs }) => nameOf(urn) === "release-image" && String(inputs?.create).includes(commit),
   );
   const image = lines.some(([what]) => what === "image");
-  return built !== undefined && !image ? ["--replace", built.urn] : [];
+  // What was stopped by hand is mended too, which takes Pulumi's own look at the server.
+  const stopped = present.some(({ status }) => status !== "running");
+  return [
+    ...(refresh || stopped ? ["--refresh"] : []),
+    ...(built !== undefined && !image ? ["--replace", built.urn] : []),
+  ];
 }
 
 async function readState(stack: Stack): Promise<State> {

@@ -478,7 +478,7 @@ describe("backups", function () {
       assert.equal(await players(), today);
       assert.equal(await sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
       assert.equal(await sh(`ls ${BACKUPS}/.restore 2>/dev/null || true`), "");
-      await sh(`${HOME}/bin/install-backup-cron.sh remove; mv ${aside}/* ${BACKUPS}`);
+      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}; mv ${aside}/* ${BACKUPS}`);
     });
 
     it("works on a new, empty database: the server is gone, the backup is not", async () => {
@@ -597,7 +597,14 @@ describe("backups", function () {
       );
       assert.equal(before.match(/bin\/backup-db\.sh/g)?.length, 2);
       assert.match(before, /^30 5 \* \* \* .*backup-db\.sh .*--log /m);
-      await sh(`${HOME}/bin/install-backup-cron.sh remove`);
+      // Another bot's stack on the same server has a block of its own.
+      const other = `${HOME}-other`;
+      await sh(`mkdir -p ${other}/backups; touch ${other}/backups/settings`);
+      await sh(`${HOME}/bin/install-backup-cron.sh install '0 3 * * *' ${other}`);
+      assert.equal((await sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
+      await sh(`${HOME}/bin/install-backup-cron.sh remove ${other}; rm -r ${other}`);
+      assert.equal(await sh("crontab -l"), before.replace(/\n\d+$/, ""));
+      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}`);
       assert.equal(await sh("crontab -l"), "1 2 3 4 * echo mine");
     });
 
@@ -620,7 +627,7 @@ describe("backups", function () {
       await sh("systemctl is-active cron || systemctl start cron", "root");
       await install("* * * * *");
       await verifiedWithin(80_000);
-      await sh(`${HOME}/bin/install-backup-cron.sh remove`);
+      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}`);
     });
   });
 });

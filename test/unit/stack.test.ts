@@ -165,7 +165,7 @@ describe("the stack", () => {
       String(create),
       /bin\/install-backup-cron\.sh install '0 6 \* \* \*' \/home\/deploy\/hockey$/,
     );
-    assert.match(String(remove), /bin\/install-backup-cron\.sh remove$/);
+    assert.match(String(remove), /bin\/install-backup-cron\.sh remove \/home\/deploy\/hockey$/);
   });
 
   it("serves a domain on 80 and 443", async () => {
@@ -176,6 +176,11 @@ describe("the stack", () => {
       { internal: 443, external: 443 },
     ]);
     assert.ok((proxy.envs as string[]).includes("SITE=bot.example.org"));
+  });
+
+  it("gives a second bot on the same server a network of its own", async () => {
+    await runProgram({ name: "second_bot" });
+    assert.equal(inputsOf("docker:index/network:Network", "network").name, "second_bot_network");
   });
 
   it("declares the same thing twice the same way", async () => {

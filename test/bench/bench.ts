@@ -1,0 +1,51 @@
+import { cp, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { shellCommand } from "../../infra/ssh";
+import { run } from "../../sandbox/docker";
+import { serverExec } from "../../sandbox/server";
+import { createWorld, type World } from "../e2e/world";
+
+/** The secrets of the flows that know no stack, as a file on the server. */
+export const ENV_FILE = "/home/deploy/bench.env";
+
+/** A throwaway server on which every flow has its own containers and all publish the same port, one at a time. */
+export interface Bench extends World {
+  /** Runs one of the shell scripts of this project on the server, as a person would over SSH. */
+  ssh(script: string, args: string[]): Promise<string>;
+}
+
+/** @param script path from the project's directory */
+const read = (script: string) => readFile(join(__dirname, "..", "..", script), "utf8");
+
+export async function createBench(): Promise<Bench> {
+  const world = await createWorld("bench");
+  const { server, repository, secrets, telegram } = world;
+  const known = join(repository.directory, ".git", "known_hosts");
+  const options = ["BatchMode=yes", "IdentitiesOnly=yes", `UserKnownHostsFile=${known}`];
+  const to = ["-i", server.privateKeyFile, "-p", String(server.port), "-l", server.user, server.host];
+  const bench: Bench = {
+    ...world,
+    async ssh(script, args) {
+      const command = shellCommand(["bash", "-s", "--", ...args]);
+      const input = await read(script);
+      return run("ssh", [...options.flatMap((option) => ["-o", option]), ...to, command], { input });
+    },
+  };
+  await serverExec(server, ["bash", "-s"], { input: await read("test/bench/prepare-server.sh") });
+  const environment = {
+    POSTGRES_USER: "hockey",
+    POSTGRES_DB: "hockey_db",
+    POSTGRES_PASSWORD: secrets.postgresPassword,
+    TELEGRAM_TOKEN: secrets.telegramToken,
+    TELEGRAM_API_URL: telegram.url,
+    SECRET_KEY: secrets.secretKey,
+  };
+  const input = Object.entries(environment).map(([key, value]) => `${key}=${value ?? ""}\n`);
+  await serverExec(server, ["install", "-m", "600", "/dev/stdin", ENV_FILE], {
+    user: server.user,
+    input: input.join(""),
+  });
+  await cp(join(__dirname, "docker-compose.yml"), join(repository.directory, "docker-compose.yml"));
+  await repository.push("A file for docker-compose");
+  return bench;
+}

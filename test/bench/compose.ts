@@ -1,0 +1,24 @@
+import type { Bench } from "./bench";
+import type { Flow } from "./flow";
+
+/** docker-compose on the server, as one of test/bench/*.sh calls it, in a clone of the repository. */
+export function composeFlow(bench: Bench, name: "seed" | "compose"): Flow {
+  const directory = `/home/deploy/${name}`;
+  const call = async (...commit: string[]) => {
+    await bench.ssh(`test/bench/${name}.sh`, [directory, ...commit]);
+    return {};
+  };
+  return {
+    containers: [`${name}_bot_1`, `${name}_db_1`],
+    async setUp() {
+      await bench.onServer(
+        ...["runuser", "-u", "deploy", "--"],
+        ...["git", "clone", "--quiet", bench.repository.pathOnServer, directory],
+      );
+      // With the cache: the first build is not measured.
+      await bench.ssh("test/bench/compose.sh", [directory]);
+    },
+    release: () => call(),
+    goBack: (commit) => call(commit),
+  };
+}

@@ -1,0 +1,68 @@
+import { initStack, pulumiOk, randomToken, type Stack } from "../../sandbox/stack";
+import type { Bench } from "./bench";
+import { newCommit } from "./measure";
+import { type Growth, median, rounded } from "./results";
+
+const SIZES = [1, 5, 20];
+/** Each figure is the median of so many. */
+const TRIES = 3;
+
+/** Puts more and more bots on the server, each in a stack of its own, and looks what an update takes then. */
+export async function measureGrowth(bench: Bench): Promise<Growth[]> {
+  const bots: Stack[] = [];
+  const measured: Growth[] = [];
+  for (const size of SIZES) {
+    while (bots.length < size) bots.push(await addBot(bench, bots.length + 1));
+    measured.push(await measureSize(bench, bots));
+    console.log(`  growth: ${JSON.stringify(measured.at(-1))}`);
+  }
+  return measured;
+}
+
+async function measureSize(bench: Bench, bots: Stack[]): Promise<Growth> {
+  const [all, one, change]: number[][] = [[], [], []];
+  for (let index = 1; index <= TRIES; index += 1) {
+    const each: number[] = [];
+    for (const bot of bots) each.push(await up(bot, ["--expect-no-changes"]));
+    one?.push(...each);
+    all?.push(each.reduce((sum, value) => sum + value, 0));
+    const [first] = bots;
+    if (first === undefined) continue;
+    const { commit } = await newCommit(bench, `${bots.length} bots, change ${index}`);
+    await pulumiOk(first, ["config", "set", "commit", commit]);
+    change?.push(await up(first));
+  }
+  const figure = (values: number[] = []) => rounded(median(values));
+  return {
+    stacks: bots.length,
+    noopOneSeconds: figure(one),
+    noopAllSeconds: figure(all),
+    changeOneSeconds: figure(change),
+  };
+}
+
+/** A bot with names, ports and directories of its own; of the code everything is the same. */
+async function addBot(bench: Bench, number: number): Promise<Stack> {
+  const { server, repository, telegram } = bench;
+  const name = `bot_${number}`;
+  const stack = { ...bench.stack, name: name.replace("_", "-") };
+  const telegramToken = randomToken();
+  telegram.addBot(telegramToken);
+  const telegramUrl = telegram.url;
+  await initStack(stack, { server, repository, telegramUrl, telegramToken, proxyPort: 5000 + number });
+  const own = {
+    name,
+    "server.deployPath": `/home/deploy/${name}`,
+    "server.backupPath": `/home/deploy/backups/${name}`,
+  };
+  const pairs = Object.entries(own).flatMap(([key, value]) => ["--plaintext", `${key}=${value}`]);
+  await pulumiOk(stack, ["config", "set-all", "--path", ...pairs]);
+  console.log(`  growth: ${name} is up after ${(await up(stack)).toFixed(1)} s`);
+  return stack;
+}
+
+async function up(stack: Stack, args: string[] = []): Promise<number> {
+  const began = Date.now();
+  await pulumiOk(stack, ["up", "--yes", "--skip-preview", ...args]);
+  return (Date.now() - began) / 1000;
+}
