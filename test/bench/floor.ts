@@ -9,7 +9,7 @@ export function floorFlow(bench: Bench): Flow {
   };
   const build = async (commit: string) => {
     const { pathOnServer } = bench.repository;
-    await bench.ssh("scripts/build-image.sh", ["floor", pathOnServer, commit, "/home/deploy/floor"]);
+    await bench.ssh("scripts/build-image.sh", ["floor", pathOnServer, commit, "/home/deploy/floor", "ssh"]);
   };
   return {
     containers: ["floor_bot", "floor_db"],
