@@ -74,7 +74,7 @@ describe("a rollback", () => {
       database: { name: "lost" },
       server: { host: "lost" },
     };
-    const result = withRelease(file, "hockey", release);
+    const result = withRelease(file, release);
     assert.equal(result, file.replace("/new", "/old").replace("commit: new", "commit: old"));
   });
 });
