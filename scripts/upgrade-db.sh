@@ -9,7 +9,7 @@
 #
 # `move` tells and is told, a word a line. It makes a verified backup and restores it into the new version for a trial,
 # says "ready" and waits for "go"; then it holds the requests, stops the bot, moves the data, says "moved" and waits for
-# "switched". At every failure, and when nobody says "alive" for a while, it goes back: with copies of the containers
+# "switched"; "done" is the end, with the bot on the new database. What fails it says in a sentence instead. At every failure, and when nobody says "alive" for a while, it goes back: with copies of the containers
 # that it has made before, so that it needs nobody, and whatever Pulumi has replaced until then.
 # While it runs, DIRECTORY/.upgrade says how far it is: a watcher that survives this script goes back when it is gone.
 # Exit status 75: a backup, restore or upgrade is running; 1 with one sentence on standard error: all else.
@@ -63,7 +63,6 @@ tell() {
 await() {
   local word
   while read -r -t "$SILENCE_SECONDS" -u 8 word; do
-    if [[ -n $held && -z $let_through ]] && gate_is_open; then let_through=$EPOCHREALTIME; fi
     if [[ $word == "$1" ]]; then return; fi
   done
   refuse "Whoever asked for the upgrade has given up or is gone; it goes no further."
@@ -157,6 +156,9 @@ finish() {
   local status=$?
   trap - EXIT
   trap '' INT TERM HUP
+  if ((status != 0)) && [[ -n ${asked-} ]]; then
+    tell "$(cat "$scratch/reason" 2>/dev/null || echo "it broke off on the server, see above")"
+  fi
   if ((status != 0)) && [[ -n ${owner-} ]]; then recover || status=1; fi
   dismiss_watcher
   rm -rf "$scratch"
@@ -175,8 +177,10 @@ check() {
     refuse "The image $image cannot be had on the server ($(tail -n 1 "$scratch/pull")); see that it exists and that the server reaches its registry. Nothing was changed."
   reach=$(image_variable "$image" PG_MAJOR)
   [[ $reach == "$major" ]] || refuse "The image $image is PostgreSQL ${reach:-of no known version}, not $major. Nothing was changed."
-  if docker volume inspect "$volume" >/dev/null 2>&1; then
-    refuse "There is a volume $volume already, of an earlier upgrade; if nothing in it is wanted, remove it on the server with: docker volume rm $volume. Nothing was changed."
+  # An empty one is what an update that was cut off may leave.
+  if docker volume inspect "$volume" >/dev/null 2>&1 &&
+    [[ -n $(docker run --rm --network none --volume "$volume:/volume:ro" --entrypoint ls "$image" -A /volume 9>&-) ]]; then
+    refuse "There is a volume $volume with data already, of an earlier upgrade; if nothing in it is wanted, remove it on the server with: docker volume rm $volume. Nothing was changed."
   fi
   need=$((2 * $(sql "${setting[database]}" <<<"SELECT pg_database_size(current_database()) / 1048576;") + CLUSTER_MB + LEAST_FREE_MB))
   free=$(docker_free_mb)
@@ -235,8 +239,6 @@ move_data() {
 
 move() {
   local major=$1 image=$2
-  # Words are words, and all else is for people; no command in between may take a word.
-  exec 7>&1 1>&2 8<&0 </dev/null
   recover
   tidy
   check "$major" "$image"
@@ -251,7 +253,7 @@ move() {
   tell ready
   await go
 
-  held=$EPOCHREALTIME
+  local held=$EPOCHREALTIME
   journal holding
   say "moving: requests are held, and the bot stands still"
   "$HERE/hold-requests.sh" "${setting[proxy]}" "$HOLD_SECONDS"
@@ -264,17 +266,19 @@ move() {
   tell moved
   await switched
 
-  : "${let_through:=$EPOCHREALTIME}"
+  # Pulumi has replaced the bot too, or has left it as it stood.
+  start_bot || refuse "The bot does not get healthy on PostgreSQL $major."
+  say "requests were held for $(awk -v from="$held" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }') s"
   rm -f "$journal"
   tidy
-  say "requests were held for $(awk -v from="$held" -v to="$let_through" 'BEGIN { printf "%.1f", to - from }') s"
+  tell "done"
 }
 
 main() {
   scratch=$(mktemp -d)
   trap finish EXIT
   trap 'exit 130' INT TERM HUP
-  held='' let_through='' volume=''
+  volume=''
   case "${2-} $#" in
     "move 5" | "report 2" | "recover 2" | "after 3") ;;
     *) refuse "$USAGE" ;;
@@ -300,6 +304,9 @@ main() {
       report
       ;;
     move)
+      # Words are words, and all else is for people; no command in between may take a word.
+      exec 7>&1 1>&2 8<&0 </dev/null
+      asked=yes
       take_lock
       volume=$5
       move "$3" "$4"

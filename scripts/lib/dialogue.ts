@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import type { Answer, Running } from "./run";
+import type { Running } from "./run";
 
 /** Milliseconds between two signs of life; the other side waits for many of them. */
 const ALIVE = 1000;
@@ -11,6 +11,8 @@ const ALIVE = 1000;
 export class Dialogue {
   private readonly words: AsyncIterator<string>;
   private readonly alive: NodeJS.Timeout;
+  /** The last line that was heard. */
+  last = "";
 
   constructor(private readonly other: Running) {
     this.words = createInterface({ input: other.stdout })[Symbol.asyncIterator]();
@@ -21,9 +23,10 @@ export class Dialogue {
     }, ALIVE);
   }
 
-  /** Waits for a word; false when the other side ends instead of saying it. */
+  /** Waits for a word; false when the other side says something else instead, or ends. */
   async hears(word: string): Promise<boolean> {
-    const { value } = (await this.words.next()) as { value: unknown };
+    const { value } = (await this.words.next()) as { value: string | undefined };
+    this.last = value ?? "the server does not answer any more";
     return value === word;
   }
 
@@ -31,8 +34,8 @@ export class Dialogue {
     this.other.stdin.write(`${word}\n`);
   }
 
-  /** Says no more, and waits until the other side has ended. */
-  async end(): Promise<Answer> {
+  /** Says no more, and waits until the other side has ended; gives its exit status. */
+  async end(): Promise<number> {
     clearInterval(this.alive);
     this.other.stdin.end();
     return this.other.ended;

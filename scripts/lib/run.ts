@@ -29,20 +29,18 @@ const said = (text: unknown) => (typeof text === "string" ? text : "");
 export interface Running {
   stdin: Writable;
   stdout: Readable;
-  /** Its end, without the standard output. */
-  ended: Promise<Answer>;
+  /** Gives its exit status at its end. */
+  ended: Promise<number>;
 }
 
 /** Starts a command to talk to; the operator sees its standard error. */
 export async function begin(command: string, args: string[]): Promise<Running> {
   const { execa } = await execaModule;
   const child = execa(command, args, {
-    ...{ cwd: PROJECT, env, reject: false },
-    ...{ stdin: "pipe", stdout: "pipe", stderr: ["inherit", "pipe"], buffer: { stdout: false } },
+    ...{ cwd: PROJECT, env, reject: false, buffer: false },
+    ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
   });
-  const ended = child.then(({ exitCode, stderr }) => ({
-    ...{ status: exitCode ?? EXIT_BY_SIGNAL, stdout: "", stderr: said(stderr) },
-  }));
+  const ended = child.then(({ exitCode }) => exitCode ?? EXIT_BY_SIGNAL);
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 

@@ -13,6 +13,10 @@ import { apply, applyAtOnce, isWell, takeLock, type UpdateOptions, withConfig } 
 const TRIES = 12;
 const PAUSE = 10;
 
+/** upgrade-db.sh's exit status where it may not begin, and what that means. */
+const BUSY = 75;
+const BUSY_TEXT = "A backup, restore or upgrade is running; try again when it is done";
+
 /** What holds the data: a major version and a volume. */
 interface Data {
   major: number;
@@ -102,14 +106,17 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
       talk.say("go");
       if (await talk.hears("moved")) {
         switching = true;
-        if (await applyAtOnce(stack, change(upgraded(), volume, "upgrade to"))) talk.say("switched");
-        else fault = new OperatorError("Pulumi could not switch the containers (see above)");
+        if (!(await applyAtOnce(stack, change(upgraded(), volume, "upgrade to")))) {
+          throw new OperatorError("Pulumi could not switch the containers (see above)");
+        }
+        talk.say("switched");
+        await talk.hears("done");
       }
     }
   } catch (error) {
     fault = error as Error;
   }
-  const { status, stderr } = await talk.end();
+  const status = await talk.end();
   // Whatever this side believes: the server knows which data is served.
   const { volume: served } = switching ? await patiently(() => dataOf(server, script("report"))) : present;
   if (served === volume) {
@@ -120,7 +127,7 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
       );
     return;
   }
-  const cause = (fault?.message ?? lastLine(stderr)).replace(/[.;]$/, "");
+  const cause = (fault?.message ?? (status === BUSY ? BUSY_TEXT : talk.last)).replace(/[.;]$/, "");
   const settled = !switching || (await settle("back from"));
   const end = settled
     ? " as before."
@@ -134,8 +141,7 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
 /** Asks what the server's database is, once nobody is at work on it any more. */
 async function dataOf(server: Server, words: string[]): Promise<Data> {
   const { status, stdout, stderr } = await server.command(words);
-  if (status === 75)
-    throw new OperatorError("A backup, restore or upgrade is running; try again when it is done.");
+  if (status === BUSY) throw new OperatorError(`${BUSY_TEXT}.`);
   if (status === 127) {
     throw new OperatorError("The server has no upgrade-db.sh yet; run `pulumi up`, which puts it there.");
   }

@@ -24,6 +24,7 @@ function inputsOf(type: string, name: string): Record<string, unknown> {
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:remote:Command";
+const VOLUME = "docker:index/volume:Volume";
 
 /** Runs the real program, infra/index.ts, on a configuration; only the engine and `ssh` are not there. */
 async function runProgram(changes: Record<string, unknown> = {}): Promise<void> {
@@ -176,6 +177,21 @@ describe("the stack", () => {
       { internal: 443, external: 443 },
     ]);
     assert.ok((proxy.envs as string[]).includes("SITE=bot.example.org"));
+  });
+
+  it("keeps the data of another version in another volume, where its image wants it", async () => {
+    const data = () => {
+      const { mounts } = inputsOf(CONTAINER, "database-container") as { mounts: Record<string, unknown>[] };
+      return [mounts[0]?.source, mounts[0]?.target];
+    };
+    await runProgram();
+    assert.deepEqual(inputsOf(VOLUME, "database-data"), { name: "training_bot_db_data" });
+    assert.deepEqual(data(), ["training_bot_db_data", "/var/lib/postgresql/data"]);
+    const volume = "training_bot_db_data_18";
+    await runProgram({ database: { image: "postgres:18", volume } });
+    assert.deepEqual(inputsOf(VOLUME, `database-data-${volume}`), { name: volume });
+    assert.ok(!registered.some(({ name }) => name === "database-data"));
+    assert.deepEqual(data(), [volume, "/var/lib/postgresql"]);
   });
 
   it("declares the same thing twice the same way", async () => {
