@@ -281,16 +281,16 @@ describe("an upgrade of PostgreSQL", function () {
   }
 
   it("is backed up as before, and takes a backup of the old version", async () => {
-    const oldest = await sh(`cd ${BACKUPS}; ls hockey_db_*.sql.gz | head -n 1`);
+    const backup = await sh(`cd ${BACKUPS}; ls hockey_db_*.sql.gz | tail -n 1`);
     assert.match(
-      await sh(`zcat ${BACKUPS}/${oldest} | head -n 20`),
+      await sh(`zcat ${BACKUPS}/${backup} | head -n 20`),
       /^-- Dumped from database version 13\./m,
     );
     const { exitCode, output } = await operate(world.stack, "backup");
     assert.equal(exitCode, 0, output);
     assert.match(await sh(`tail -n 1 ${BACKUPS}/manifest.jsonl`), /"server":"15\..*"verified":true/);
     await sql("UPDATE notes SET note = 'ruined'");
-    await sh(`${RESTORE} restore ${oldest} --yes --no-safety-dump`);
+    await sh(`${RESTORE} restore ${backup} --yes --no-safety-dump`);
     await sh(`${RESTORE} drop-old --yes`);
     assert.equal(await digest(), notes);
   });
