@@ -56,12 +56,15 @@ check_commit() {
     refuse "The commit $commit is not in the repository $repository; push it, or correct \`commit\`."
 }
 
-# An image of another major version does not start on the data, and another volume is another database.
+# An image of another major version does not start on the data, and another volume is another database. While an
+# upgrade moves the data, nobody else may start a bot that writes to the old one.
 check_database() {
   local container=$1 major=$2 volume=$3 journal=$4 report directory mounted data
   report=$(docker container inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}VOLUME={{println .Name}}{{end}}{{end}}{{range .Config.Env}}{{println .}}{{end}}' "$container" 2>/dev/null) || return 0
-  # While an upgrade has both, the change to its new volume is its own.
-  if grep -qsx stage=switching "$journal" && grep -qsx "volume=$volume" "$journal"; then return; fi
+  if [[ -f $journal ]]; then
+    if grep -qx stage=switching "$journal" && grep -qx "volume=$volume" "$journal"; then return; fi
+    refuse "The database is being upgraded on the server; wait until that has ended, or, if it was cut off, begin it again with: npm run database:upgrade -- MAJOR"
+  fi
   mounted=$(sed -n 's/^VOLUME=//p' <<<"$report" | head -n 1)
   directory=$(sed -n 's/^PGDATA=//p' <<<"$report")
   # From the data itself, which also says it while the container is stopped.

@@ -9,8 +9,9 @@
 #
 # `move` tells and is told, a word a line. It makes a verified backup and restores it into the new version for a trial,
 # says "ready" and waits for "go"; then it holds the requests, stops the bot, moves the data, says "moved" and waits for
-# "switched"; "done" is the end, with the bot on the new database. What fails it says in a sentence instead. At every failure, and when nobody says "alive" for a while, it goes back: with copies of the containers
-# that it has made before, so that it needs nobody, and whatever Pulumi has replaced until then.
+# "switched"; then it starts the bot on the new database and says "done". What fails it says in a sentence instead. At
+# every failure, and when nobody says "alive" for a while, it goes back: with copies of the containers that it has made
+# before, so that it needs nobody, and whatever Pulumi has replaced until then.
 # While it runs, DIRECTORY/.upgrade says how far it is: a watcher that survives this script goes back when it is gone.
 # Exit status 75: a backup, restore or upgrade is running; 1 with one sentence on standard error: all else.
 set -euo pipefail
@@ -120,12 +121,12 @@ is_served() {
 
 # Goes back to what was there before, from any stage, as often as needed.
 recover() {
-  local key value
+  local key value deadline=$((SECONDS + READY_SECONDS))
   local -A was=()
   [[ -f $journal ]] || return 0
   while IFS='=' read -r key value; do was[$key]=$value; done <"$journal"
   until docker version >/dev/null 2>&1; do
-    ((SECONDS < READY_SECONDS)) || refuse "Docker does not answer, so the upgrade is not undone yet; start it, then: upgrade-db.sh SETTINGS recover"
+    ((SECONDS < deadline)) || refuse "Docker does not answer, so the upgrade is not undone yet; start it, then: upgrade-db.sh SETTINGS recover"
     sleep 1
   done
   if [[ ${was[stage]} == switching ]] && is_served "${was[volume]}"; then
@@ -297,10 +298,11 @@ main() {
       take_lock
       recover
       ;;
-    # Whoever is still going back is waited for.
+    # Whoever is still going back is waited for; what nobody undoes any more is undone.
     report)
       exec 9>"${setting[directory]}/.lock"
       flock -w "$READY_SECONDS" 9 || exit 75
+      recover
       report
       ;;
     move)

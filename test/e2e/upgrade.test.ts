@@ -155,6 +155,15 @@ describe("an upgrade of PostgreSQL", function () {
     );
   });
 
+  it("lets nobody else change the stack meanwhile, and is undone when nobody is at it any more", async () => {
+    await sh(`printf 'stage=moving\\nvolume=${NEW}\\n' >${BACKUPS}/.upgrade`);
+    const { exitCode, output } = await pulumi(world.stack, ["preview"]);
+    assert.notEqual(exitCode, 0);
+    assert.match(output.replaceAll(/\s+/g, " "), /The database is being upgraded on the server; wait until/);
+    assert.equal(await sh(`${UPGRADE} report`), `13 ${OLD}`);
+    await runsAsBefore();
+  });
+
   it("ends before anybody waits when the backup does not restore into the new version", async () => {
     await sql(NOT_IN_15);
     const before = await started();
