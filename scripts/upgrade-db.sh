@@ -133,10 +133,9 @@ recover() {
     say "the new database has taken over and serves already, so it stays; finish with the same \`npm run database:upgrade\`"
   else
     say "going back: the upgrade ended while ${was[stage]}"
-    if [[ ${was[stage]} == switching ]]; then
-      put_back "${setting[container]}" "$DATABASE_STOP_SECONDS"
-      put_back "${setting[bot]}" "$BOT_STOP_SECONDS"
-    fi
+    # A bot that stands still may have been taken away by somebody else's update.
+    if [[ ${was[stage]} == switching ]]; then put_back "${setting[container]}" "$DATABASE_STOP_SECONDS"; fi
+    if [[ ${was[stage]} == switching ]] || ! has_container "${setting[bot]}"; then put_back "${setting[bot]}" "$BOT_STOP_SECONDS"; fi
     tidy
     docker volume rm --force "${was[volume]}" >/dev/null || say "The volume ${was[volume]} is left over; remove it with: docker volume rm ${was[volume]}"
     if [[ ${was[stage]} != trying ]]; then
