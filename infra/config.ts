@@ -41,6 +41,10 @@ const EXPECTED: Record<string, { needs: string; example: string }> = {
     example: "{ LOG_LEVEL: info }",
   },
   "database.image": { needs: "an image of PostgreSQL with a version", example: "postgres:13" },
+  "database.volume": {
+    needs: "a volume's name: lower-case letters, digits, _, . and -",
+    example: "training_bot_db_data",
+  },
   "database.user": { needs: "lower-case letters, digits and _", example: "hockey" },
   "database.name": { needs: "lower-case letters, digits and _", example: "hockey_db" },
   "proxy.domain": { needs: "a domain that points to the server", example: "bot.example.org" },
@@ -165,6 +169,10 @@ const App = z.strictObject({
 
 const Database = z.strictObject({
   image: image.default("postgres:13"),
+  volume: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_.-]{0,99}$/)
+    .optional(),
   user: identifier.default("hockey"),
   name: identifier.default("hockey_db"),
 });
@@ -311,7 +319,7 @@ type Secret = z.infer<typeof Secret>;
 export type ServerSettings = Plain["server"];
 /** Where the bot comes from and how it is reached inside its network. */
 export type AppSettings = Plain["app"];
-/** The database's image, role and name. */
+/** The database's image, role and name, and the volume with its data where that is not the usual one. */
 export type DatabaseSettings = Plain["database"];
 /** The public side: either a domain with TLS on 80 and 443, or plain HTTP on `port`. */
 export type ProxySettings = Plain["proxy"];
@@ -417,6 +425,11 @@ export function parsePlainConfig(raw: Record<string, unknown>): PlainSettings {
   const result = PlainConfig.safeParse(plain, { reportInput: true });
   if (!result.success) throw configError(result.error.issues.flatMap(describe));
   return result.data;
+}
+
+/** The volume on the server that holds the database's data. */
+export function databaseVolume({ name, database }: Pick<PlainSettings, "name" | "database">): string {
+  return database.volume ?? `${name}_db_data`;
 }
 
 function configError(faults: string[]): ConfigError {

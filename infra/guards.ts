@@ -55,7 +55,8 @@ export function unprotectedData(
   name: string,
   opts: Pick<pulumi.CustomResourceOptions, "protect" | "retainOnDelete">,
 ): string | undefined {
-  const isData = type === "docker:index/volume:Volume" && name.endsWith("database-data");
+  // A volume of another name, as an upgrade of PostgreSQL makes it, carries that at its end.
+  const isData = type === "docker:index/volume:Volume" && /database-data(-.+)?$/.test(name);
   return isData && !(opts.protect && opts.retainOnDelete)
     ? `The data volume ${name} is not protected; give it \`protect: true\` and \`retainOnDelete: true\`.`
     : undefined;

@@ -4,10 +4,11 @@ import { remote } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
-import type { ServerSettings, Settings } from "./config";
+import { databaseVolume, type ServerSettings, type Settings } from "./config";
 import { digest } from "./digest";
 import { gitSsh, hasRepositoryKey } from "./git";
 import { passesGitHubOver } from "./github";
+import { majorOf } from "./postgres";
 import { type Answer, runOnServer, shellCommand, sshOptions, writeDeployKey } from "./ssh";
 
 /** Permissions of a file that only the deploy user may read. */
@@ -180,19 +181,21 @@ async function archive(files: { path: string; mode: number; content: string }[])
 
 /**
  * Asks the server, before anything is declared, whether this configuration can work there: reachable with this host
- * key and login, Docker answering, directories writable, repository and commit to be had. Changes nothing.
+ * key and login, Docker answering, directories writable, repository and commit to be had, the database's data of the
+ * configured version and in the configured volume. Changes nothing.
  *
  * @returns when files on the server were last found to differ from what the stack put there; empty where they never were
  * @throws pulumi.RunError with one sentence: the cause, the key to correct, what to do
  */
 export function checkServer(settings: Settings): string {
-  const { server, app, name, commit, sshPrivateKey } = settings;
+  const { server, app, name, commit, database, sshPrivateKey } = settings;
   writeDeployKey(sshPrivateKey);
   const script = readFileSync(join(SCRIPTS, "check-server.sh"), "utf8");
   // A key that this very update publishes need not open the repository yet.
   const key = !hasRepositoryKey(settings) ? "none" : passesGitHubOver() ? "published" : "publishing";
   const repository = [app.repository, commit, gitSsh(settings), key];
-  const args = [server.deployPath, server.backupPath, name, ...repository];
+  const data = [String(majorOf(database.image) ?? ""), databaseVolume(settings)];
+  const args = [server.deployPath, server.backupPath, name, ...repository, ...data];
   const answer = runOnServer(server, sshOptions(server, sshPrivateKey !== undefined), script, args);
   const fault = explain(answer, settings);
   if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);

@@ -7,7 +7,7 @@
 #   --json           the manifest's line, or {"error": …}, on standard output
 #   --log FILE       all output goes there; beyond a megabyte the file becomes FILE.1
 #   --if-older-than  does nothing where the newest verified backup is younger
-#   --safety         restore-db.sh asks, which holds the lock: no retention, no copy elsewhere, no ping
+#   --safety         restore-db.sh or upgrade-db.sh asks, which holds the lock: no retention, no copy elsewhere, no ping
 # Exit status 0: verified; 75: another one is running; 1 with one sentence on standard error: all else.
 #
 # In the directory, all closed to others: DATABASE_YYYY-MM-DD_HHMMSS.sql.gz (UTC), its .sha256, manifest.jsonl.
@@ -18,8 +18,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/backup-lib.sh"
 # A session that is gone is noticed by its missing answer, not by a signal that ends this script.
 trap '' PIPE
 
-# Beside the dump something must be left: the database may live on the same disk.
-readonly LEAST_FREE_MB=256
 readonly DUMP_SECONDS=3600
 # A dump up to this size is restored in memory, if the server has twice that to spare; else on disk.
 readonly MOST_MEMORY_MB=1024
@@ -133,12 +131,6 @@ dump() {
   }
 }
 
-query_digest() {
-  # psql quotes the query itself, as a value.
-  printf "\\set query '%s'\nSELECT md5(query_to_xml(:'query', true, true, '')::text);" \
-    "$(sed "s/\\\\/&&/g; s/'/''/g" <<<"${setting[query]}")"
-}
-
 throwaway() {
   echo "${setting[container]}_verify"
 }
@@ -149,15 +141,18 @@ remove_throwaway() {
 
 # A PostgreSQL of the same image as the one that runs, alone in the world and bounded.
 start_throwaway() {
-  local image need=$((2 * database_mb + LEAST_FREE_MB)) memory=512 data=()
+  local image directory mode=0700 need=$((2 * database_mb + LEAST_FREE_MB)) memory=512 data=()
   image=$(docker inspect --format '{{.Image}}' "${setting[container]}")
+  directory=$(data_directory "$image")
+  # Where the data is below the directory, its owner must be able to pass.
+  [[ $directory == */data ]] || mode=1777
   if ((need <= MOST_MEMORY_MB && 2 * need <= $(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo))); then
-    data=(--tmpfs "/var/lib/postgresql/data:size=${need}m,mode=0700")
+    data=(--tmpfs "$directory:size=${need}m,mode=$mode")
     memory=$((memory + need))
   else
     (($(docker_free_mb) >= need)) ||
       refuse "The backup could not be verified: the disk of Docker's directory has $(docker_free_mb) MB left and a restore needs $need; make room there. The backup was kept."
-    data=(--volume /var/lib/postgresql/data)
+    data=(--volume "$directory")
   fi
   remove_throwaway
   docker run --detach --rm --name "$(throwaway)" --network none --memory "${memory}m" --memory-swap "${memory}m" \
@@ -171,7 +166,7 @@ start_throwaway() {
 }
 
 in_throwaway() {
-  docker exec -i "$(throwaway)" psql -XqAt -v ON_ERROR_STOP=1 -U "${setting[user]}" -d "${setting[database]}" <<<"$1"
+  sql_in "$(throwaway)" "${setting[database]}" <<<"$1"
 }
 
 # Restores the archive for a trial; an empty answer is a success, else it says what differs.
@@ -183,7 +178,7 @@ verify() {
   }
   restored=$(in_throwaway "$CONTENTS")
   if [[ $restored != "$contents" ]]; then
-    echo "restored, it differs: $(diff <(tr ',' '\n' <<<"$contents") <(tr ',' '\n' <<<"$restored") | grep '^[<>]' | head -n 4 | tr '\n' ' ')"
+    echo "restored, it differs: $(differences "$contents" "$restored")"
   elif [[ -n $digest && $(in_throwaway "$(query_digest)") != "$digest" ]]; then
     echo "restored, it answers \`backups.query\` differently"
   fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What backup-db.sh and restore-db.sh have in common; they source it, nobody runs it.
+# What backup-db.sh, restore-db.sh and upgrade-db.sh have in common; they source it, nobody runs it.
 # shellcheck disable=SC2034 # what is set here is used there
 
 # A failure inside $(…) ends the script as it would outside.
@@ -9,6 +9,12 @@ shopt -s inherit_errexit
 readonly BACKUP_NAME='_[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}\.sql\.gz$'
 # After a boot the Docker Engine and PostgreSQL need their time.
 readonly READY_SECONDS=120
+# Seconds that a stopping bot and PostgreSQL get, and a started bot until it is well; as in infra/components.
+readonly BOT_STOP_SECONDS=30
+readonly DATABASE_STOP_SECONDS=120
+readonly HEALTHY_SECONDS=60
+# Beside what they write something must be left.
+readonly LEAST_FREE_MB=256
 # How the sessions of these scripts are called in pg_stat_activity.
 readonly APPLICATION=backup_and_restore
 
@@ -33,6 +39,8 @@ SELECT json_build_object(
 SQL
 readonly CONTENTS
 
+# Set by whoever sources this: the file with the settings, and the one that says what must be undone.
+settings_file='' journal=''
 declare -A setting=()
 
 say() {
@@ -67,11 +75,27 @@ take_lock() {
   }
 }
 
-# Runs psql in the database's container: over its socket the image asks no password.
+# Runs psql in a container: sql_in CONTAINER DATABASE [OPTION]... Over its socket the image asks no password.
+sql_in() {
+  local container=$1 database=$2
+  shift 2
+  docker exec -i --env PGAPPNAME="$APPLICATION" "$container" psql -XqAt -v ON_ERROR_STOP=1 -U "${setting[user]}" -d "$database" "$@"
+}
+
+# The same in the database's own container.
 sql() {
-  local database=$1
-  shift
-  docker exec -i --env PGAPPNAME="$APPLICATION" "${setting[container]}" psql -XqAt -v ON_ERROR_STOP=1 -U "${setting[user]}" -d "$database" "$@"
+  sql_in "${setting[container]}" "$@"
+}
+
+# The statement whose answer tells whether `backups.query` answers the same; psql quotes the query itself, as a value.
+query_digest() {
+  printf "\\set query '%s'\nSELECT md5(query_to_xml(:'query', true, true, '')::text);" \
+    "$(sed "s/\\\\/&&/g; s/'/''/g" <<<"${setting[query]}")"
+}
+
+# What two answers to CONTENTS differ in, in a line.
+differences() {
+  diff <(tr ',' '\n' <<<"$1") <(tr ',' '\n' <<<"$2") | { grep '^[<>]' || true; } | head -n 4 | tr '\n' ' '
 }
 
 wait_ready() {
@@ -80,6 +104,17 @@ wait_ready() {
     ((SECONDS < deadline)) || return 1
     sleep 0.2
   done
+}
+
+image_variable() {
+  docker image inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" | sed -n "s/^$2=//p"
+}
+
+# Where an image of PostgreSQL wants its volume: since 18 one directory up, the version's directory is below it.
+data_directory() {
+  local major
+  major=$(image_variable "$1" PG_MAJOR)
+  if ((${major:-0} >= 18)); then echo /var/lib/postgresql; else echo /var/lib/postgresql/data; fi
 }
 
 # Free MB of the file system that holds a directory, which this user may not be able to read.
@@ -91,6 +126,34 @@ free_mb() {
 
 docker_free_mb() {
   free_mb "$(docker info --format '{{.DockerRootDir}}')"
+}
+
+is_running() {
+  [[ $(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null) == true ]]
+}
+
+# Starts the bot, waits until it is well and has the proxy let the requests through that it holds.
+start_bot() {
+  docker start "${setting[bot]}" >/dev/null
+  if is_running "${setting[proxy]}"; then
+    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS" "${setting[proxy]}" "${setting[page]}"
+  else
+    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS"
+  fi
+}
+
+# Has SCRIPT wait for the end of the running one, in a session of its own: a hang-up or a kill does not reach it. It
+# holds the lock too, and goes back when a journal is left: watch SCRIPT LOG.
+watch() {
+  setsid "$1" "$settings_file" after "$$" </dev/null >>"${setting[directory]}/$2" 2>&1 7>&- 8<&- &
+  watcher=$!
+}
+
+# Whoever has ended well needs no watcher; one that must go back may go on.
+dismiss_watcher() {
+  if [[ -n ${watcher-} && ! -e $journal ]]; then
+    if kill -TERM -- "-$watcher" 2>/dev/null; then wait "$watcher" || true; fi
+  fi
 }
 
 # Newest first: the time in a name is UTC and sorts by itself.

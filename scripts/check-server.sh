@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Looks whether a release could go ahead, and changes nothing: Docker answers, the directories can be
-# written, the repository can be read and has the commit. Runs before every preview and update.
+# written, the repository can be read and has the commit, the image of PostgreSQL can read its data. Runs before every
+# preview and update.
 #
-# usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT SSH KEY
-#   SSH   the ssh that git is to use, with its options
-#   KEY   the key with which this server reads the repository: `none` of the stack's, `published`, or `publishing`,
-#         where the update that follows makes it and has the repository let it in
+# usage: check-server.sh DEPLOY_PATH BACKUP_PATH NAME REPOSITORY COMMIT SSH KEY MAJOR VOLUME
+#   NAME           of the bot's container and image; its database is NAME_db
+#   SSH            the ssh that git is to use, with its options
+#   KEY            the key with which this server reads the repository: `none` of the stack's, `published`, or
+#                  `publishing`, where the update that follows makes it and has the repository let it in
+#   MAJOR, VOLUME  PostgreSQL's version and the volume with the data as they are configured; no MAJOR where nobody knows
 # Prints when `npm run drift` has last found files that differ, if ever: they are put there anew after that.
 # Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
 set -euo pipefail
@@ -57,6 +60,25 @@ check_commit() {
     refuse "The commit $commit is not in the repository $repository; push it, or correct \`commit\`."
 }
 
+# An image of another major version does not start on the data, and another volume is another database. While an
+# upgrade moves the data, nobody else may start a bot that writes to the old one.
+check_database() {
+  local container=$1 major=$2 volume=$3 journal=$4 report directory mounted data
+  report=$(docker container inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}VOLUME={{println .Name}}{{end}}{{end}}{{range .Config.Env}}{{println .}}{{end}}' "$container" 2>/dev/null) || return 0
+  if [[ -f $journal ]]; then
+    if grep -qx stage=switching "$journal" && grep -qx "volume=$volume" "$journal"; then return; fi
+    refuse "The database is being upgraded on the server; wait until that has ended, or, if it was cut off, begin it again with: npm run database:upgrade -- MAJOR"
+  fi
+  mounted=$(sed -n 's/^VOLUME=//p' <<<"$report" | head -n 1)
+  directory=$(sed -n 's/^PGDATA=//p' <<<"$report")
+  # From the data itself, which also says it while the container is stopped.
+  data=$(docker cp "$container:$directory/PG_VERSION" - 2>/dev/null | tar -xO 2>/dev/null) || return 0
+  [[ $mounted == "$volume" ]] ||
+    refuse "The database on the server is PostgreSQL $data in the volume $mounted, and the configuration says $volume; finish an upgrade that was cut off with \`npm run database:upgrade -- $data\`, else correct \`database.volume\`."
+  [[ -z $major || $major == "$data" ]] ||
+    refuse "The database on the server is PostgreSQL $data, whose data an image of $major cannot read; put \`database.image\` back, then move the data with: npm run database:upgrade -- $major"
+}
+
 # Git's last words, without those that it says after every failure of ssh.
 reason() {
   local text
@@ -79,11 +101,12 @@ refuse_unreadable() {
 }
 
 main() {
-  (($# == 7)) || refuse "usage: check-server.sh DEPLOY_PATH BACKUP_PATH IMAGE REPOSITORY COMMIT SSH KEY"
+  (($# == 9)) || refuse "usage: check-server.sh DEPLOY_PATH BACKUP_PATH NAME REPOSITORY COMMIT SSH KEY MAJOR VOLUME"
   export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=$6
   check_docker
   check_directory server.deployPath "$1"
   check_directory server.backupPath "$2"
+  check_database "$3_db" "$8" "$9" "$2/.upgrade"
   check_commit "$3" "$4" "$5" "$1/repository.git" "$7"
   cat "$1/damaged" 2>/dev/null || true
 }

@@ -5,7 +5,7 @@
 # usage: restore-db.sh SETTINGS list [--json]                  what there is, newest first
 #        restore-db.sh SETTINGS restore NAME|latest [--yes] [--no-safety-dump]
 #        restore-db.sh SETTINGS drop-old [--yes]               removes the databases that restores have replaced
-#        restore-db.sh SETTINGS recover                        goes back after a restore that was killed
+#        restore-db.sh SETTINGS recover                        goes back after a restore or an upgrade that was killed
 #   SETTINGS  the file that the stack writes (infra/components/Backups.ts)
 #   latest    the newest verified backup
 #
@@ -21,9 +21,6 @@ source "$HERE/backup-lib.sh"
 readonly USAGE="usage: restore-db.sh SETTINGS list [--json] | restore NAME|latest [--yes] [--no-safety-dump] | drop-old [--yes] | recover"
 # Longer than any swap: only a lost one meets it, and the gate opens by itself.
 readonly HOLD_SECONDS=120
-readonly HEALTHY_SECONDS=60
-readonly STOP_SECONDS=30
-readonly LEAST_FREE_MB=256
 # Whoever is told to end must not wait long for a database that may be going down with the whole machine: the watcher,
 # or the next boot, finishes the work.
 readonly LAST_SECONDS=10
@@ -116,21 +113,6 @@ table_names() {
   sql "$1" <<<"SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^pg_' AND schemaname <> 'information_schema' ORDER BY 1 COLLATE \"C\";"
 }
 
-# --- the bot and its proxy
-
-is_running() {
-  [[ $(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null) == true ]]
-}
-
-start_bot() {
-  docker start "${setting[bot]}" >/dev/null
-  if is_running "${setting[proxy]}"; then
-    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS" "${setting[proxy]}" "${setting[page]}"
-  else
-    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS"
-  fi
-}
-
 # --- the journal: what must be undone should this script die
 
 journal() {
@@ -150,7 +132,7 @@ recover() {
     refuse "The database's container ${setting[container]} does not answer, so the restore is not undone yet; start it, then: restore-db.sh SETTINGS recover"
   if [[ ${was[stage]} == stopping || ${was[stage]} == swapping || ${was[stage]} == starting ]]; then
     # A stop that was under way must not come after the start.
-    if [[ ${was[bot]} == running ]]; then docker stop --time "$STOP_SECONDS" "${setting[bot]}" >/dev/null || true; fi
+    if [[ ${was[bot]} == running ]]; then docker stop --time "$BOT_STOP_SECONDS" "${setting[bot]}" >/dev/null || true; fi
     # The names tell whether the swap has happened: it is one transaction. Until the bot is well it is not final.
     if exists "${was[old]}"; then
       exchange "${was[old]}" "${setting[database]}" "${was[fresh]}" ||
@@ -184,17 +166,9 @@ finish() {
   trap '' INT TERM HUP
   patience=$LAST_SECONDS
   if ((status != 0)) && [[ -n ${owner-} ]]; then recover || status=1; fi
-  if [[ -n ${watcher-} && ! -e $journal ]]; then
-    if kill -TERM -- "-$watcher" 2>/dev/null; then wait "$watcher" || true; fi
-  fi
+  dismiss_watcher
   rm -rf "$scratch"
   exit "$status"
-}
-
-# Waits for the script to end, in a session of its own: a hang-up or a kill does not reach it. It holds the lock too.
-watch() {
-  setsid "$HERE/restore-db.sh" "$settings_file" after "$$" </dev/null >>"${setting[directory]}/restore.log" 2>&1 &
-  watcher=$!
 }
 
 # --- a restore
@@ -212,7 +186,7 @@ check_archive() {
     refuse "The backup $name is of the database ${found[database]}, not of ${setting[database]}; use another one. Nothing was changed."
   major=$(($(maintenance <<<"SHOW server_version_num;") / 10000))
   [[ ${found[version]:-0} -le $major ]] ||
-    refuse "The backup $name is from PostgreSQL ${found[version]} and the server runs $major; upgrade \`database.image\` first. Nothing was changed."
+    refuse "The backup $name is from PostgreSQL ${found[version]} and the server runs $major; upgrade that first with: npm run database:upgrade -- ${found[version]}. Nothing was changed."
 }
 
 check_disk() {
@@ -270,7 +244,7 @@ restore() {
   bot=stopped
   if is_running "${setting[bot]}"; then bot=running; fi
   owner=yes
-  watch
+  watch "$HERE/restore-db.sh" restore.log
   journal loading
   drop "$fresh"
   maintenance --set name="$fresh" <<<'CREATE DATABASE :"name" TEMPLATE template0;'
@@ -284,7 +258,7 @@ restore() {
   if [[ $bot == running ]]; then
     "$HERE/hold-requests.sh" "${setting[proxy]}" "$HOLD_SECONDS"
     journal stopping
-    docker stop --time "$STOP_SECONDS" "${setting[bot]}" >/dev/null
+    docker stop --time "$BOT_STOP_SECONDS" "${setting[bot]}" >/dev/null
   fi
   journal swapping
   exchange "$fresh" "${setting[database]}" "$old" ||
@@ -354,9 +328,12 @@ main() {
       take_lock
       drop_old
       ;;
+    # After a boot, from cron: what was cut off is undone, an upgrade too.
     recover)
       take_lock
       recover
+      exec 9>&-
+      "$HERE/upgrade-db.sh" "$settings_file" recover
       ;;
     *) refuse "$USAGE" ;;
   esac

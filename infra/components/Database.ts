@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DatabaseSettings } from "../config";
 import { digest } from "../digest";
+import { dataDirectory, supportWarning } from "../postgres";
 import { SECRET_MODE, type Server, type ServerFile } from "../server";
 import { containerOptions, hardened } from "./container";
 import type { Network } from "./Network";
@@ -26,7 +27,8 @@ export function passwordFile(password: pulumi.Output<string>): ServerFile {
  *
  * On the server: a container and the volume with the data. Replacing the container interrupts the bot for the seconds
  * that PostgreSQL takes to stop and start. The volume is protected and kept even when it is deleted here: only the
- * documented second step (docs/QUICKSTART.md) loses data.
+ * documented second step (docs/QUICKSTART.md) loses data. Another major version is another volume, to which
+ * `npm run database:upgrade` moves the data; the old volume leaves the stack and stays on the server.
  */
 export class Database extends pulumi.ComponentResource {
   /** Name of the container, which is its host name for the bot. */
@@ -49,9 +51,14 @@ export class Database extends pulumi.ComponentResource {
   ) {
     super("hockey:index:Database", name, {}, opts);
     const { server, network, settings, password, containerName } = args;
+    const warning = supportWarning(settings.image, new Date());
+    if (warning !== undefined) void pulumi.log.warn(warning, this);
+    const usual = `${containerName}_data`;
+    const volumeName = settings.volume ?? usual;
     const volume = new docker.Volume(
-      `${name}-data`,
-      { name: `${containerName}_data` },
+      // Another volume is another resource: what is protected cannot be replaced.
+      volumeName === usual ? `${name}-data` : `${name}-data-${volumeName}`,
+      { name: volumeName },
       { parent: this, provider: server.docker, protect: true, retainOnDelete: true },
     );
     const image = new docker.RemoteImage(
@@ -72,7 +79,7 @@ export class Database extends pulumi.ComponentResource {
           `POSTGRES_PASSWORD_FILE=/run/secrets/${PASSWORD_FILE}`,
         ],
         mounts: [
-          { type: "volume", source: volume.name, target: "/var/lib/postgresql/data" },
+          { type: "volume", source: volume.name, target: dataDirectory(settings.image) },
           {
             type: "bind",
             source: `${server.settings.deployPath}/${SECRETS}`,

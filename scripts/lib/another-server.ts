@@ -8,6 +8,7 @@ export interface Resource {
   urn: string;
   type: string;
   id?: string;
+  protect?: boolean;
   inputs?: Record<string, unknown>;
   dependencies?: string[];
   propertyDependencies?: Record<string, string[]>;

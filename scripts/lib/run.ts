@@ -1,4 +1,5 @@
 import { delimiter, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { OperatorError } from "./command";
 import { PROJECT } from "./stack";
 
@@ -20,15 +21,35 @@ export interface RunOptions {
   timeout?: number;
 }
 
+// What scripts/bootstrap has installed comes first.
+const env = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
+const said = (text: unknown) => (typeof text === "string" ? text : "");
+
+/** A command that is talked to while it runs. */
+export interface Running {
+  stdin: Writable;
+  stdout: Readable;
+  /** Gives its exit status at its end. */
+  ended: Promise<number>;
+}
+
+/** Starts a command to talk to; the operator sees its standard error. */
+export async function begin(command: string, args: string[]): Promise<Running> {
+  const { execa } = await execaModule;
+  const child = execa(command, args, {
+    ...{ cwd: PROJECT, env, reject: false, buffer: false },
+    ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+  });
+  const ended = child.then(({ exitCode }) => exitCode ?? EXIT_BY_SIGNAL);
+  return { stdin: child.stdin, stdout: child.stdout, ended };
+}
+
 /** Runs a command to its end, whatever that is. */
 export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Answer> {
   const { input = "", show = [], timeout } = options;
   const { execa } = await execaModule;
   const result = await execa(command, args, {
-    cwd: PROJECT,
-    // What scripts/bootstrap has installed comes first.
-    env: { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) },
-    input,
+    ...{ cwd: PROJECT, env, input },
     stdout: show.includes("stdout") ? "inherit" : "pipe",
     stderr: show.includes("stderr") ? ["inherit", "pipe"] : "pipe",
     timeout: timeout && timeout * 1000,
@@ -37,7 +58,6 @@ export async function run(command: string, args: string[], options: RunOptions =
   if (result.code === "ENOENT") {
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }
-  const said = (text: unknown) => (typeof text === "string" ? text : "");
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
   return { status: result.exitCode ?? EXIT_BY_SIGNAL, stdout: said(result.stdout), stderr };
 }

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { explain } from "../../infra/server";
 import { DEPLOY_KEY, shellCommand, sshOptions, writeDeployKey } from "../../infra/ssh";
 import { OperatorError } from "./command";
+import { Dialogue } from "./dialogue";
 import { pulumi } from "./pulumi";
-import { type Answer, lastLine, run, type RunOptions } from "./run";
+import { type Answer, begin, lastLine, run, type RunOptions } from "./run";
 import { PROJECT, type Stack } from "./stack";
 
 /** The server could not be asked: another thing than a bad answer. */
@@ -27,14 +28,24 @@ export class Server {
 
   /** Runs one command. @throws UnreachableError with one sentence */
   async command(words: string[], options: RunOptions = {}): Promise<Answer> {
+    const { settings, hasKey } = this.stack;
+    const answer = await run("ssh", await this.sshArguments(words), options);
+    if (answer.status !== 255) return answer;
+    const fault = explain(answer, { server: settings.server, sshPrivateKey: hasKey ? "" : undefined });
+    throw new UnreachableError(fault ?? "The server does not answer.");
+  }
+
+  /** Starts one command to talk to. */
+  async converse(words: string[]): Promise<Dialogue> {
+    return new Dialogue(await begin("ssh", await this.sshArguments(words)));
+  }
+
+  private async sshArguments(words: string[]): Promise<string[]> {
     await (this.ready ??= this.provideKey());
     const { settings, hasKey } = this.stack;
     const { host, port, user } = settings.server;
     const to = ["-p", String(port), "-l", user, host, shellCommand(words)];
-    const answer = await run("ssh", [...sshOptions(settings.server, hasKey), ...to], options);
-    if (answer.status !== 255) return answer;
-    const fault = explain(answer, { server: settings.server, sshPrivateKey: hasKey ? "" : undefined });
-    throw new UnreachableError(fault ?? "The server does not answer.");
+    return [...sshOptions(settings.server, hasKey), ...to];
   }
 
   /** Runs a script and insists that it ends well. */

@@ -4,6 +4,8 @@ import type { FakeTelegram } from "../../sandbox/telegram";
 /** What visitors and a chat have seen of the bot while it was under load. */
 export interface Seen {
   requests: number;
+  /** Requests to write that were told that they have. */
+  written: number;
   /** One line for each request that had another end than success. */
   failed: string[];
   /** Requests that met the end of a kept connection and were sent once more on a new one, as every browser does. */
@@ -43,7 +45,7 @@ let lastChat = 1_000_000;
 export function startLoad(url: string, telegram: FakeTelegram, token?: string): Load {
   const kept = new Agent({ keepAlive: true });
   const pending = new Set<Promise<void>>();
-  const seen = { requests: 0, failed: [] as string[], resent: 0, slowestSeconds: 0 };
+  const seen = { requests: 0, written: 0, failed: [] as string[], resent: 0, slowestSeconds: 0 };
   const chats: number[] = [];
   const overlapsBefore = telegram.overlaps();
 
@@ -57,6 +59,7 @@ export function startLoad(url: string, telegram: FakeTelegram, token?: string): 
     };
     const visited = ask(url, method, agent, resend).then((fault) => {
       seen.slowestSeconds = Math.max(seen.slowestSeconds, (Date.now() - began) / 1000);
+      if (fault === undefined && method === "POST") seen.written += 1;
       if (fault !== undefined) {
         const at = new Date(began).toISOString().slice(11, 23);
         seen.failed.push(`${at} ${method} after ${Date.now() - began} ms: ${fault}`);

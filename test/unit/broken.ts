@@ -55,6 +55,12 @@ export const BROKEN: [path: string, value: unknown, message: RegExp][] = [
     /database\.image: is not valid; .* with a version, e\.g\. postgres:13/,
   ],
   ["database.image", "postgres", /database\.image: is not valid/],
+  [
+    "database.volume",
+    "/var/lib/data",
+    /database\.volume: is not valid; it needs a volume's name: .*e\.g\. training/,
+  ],
+  ["database.volume", "", /database\.volume: is not valid/],
   ["database.user", "hockey-user", /database\.user: is not valid; it needs lower-case letters/],
   ["database.name", "hockey_db'; drop", /database\.name: is not valid/],
   ["database.port", 5432, /database\.port: is not a key of this program/],

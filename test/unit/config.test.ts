@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigError, parseConfig } from "../../infra/config";
+import { ConfigError, databaseVolume, parseConfig } from "../../infra/config";
 import { BROKEN, withValue } from "./broken";
 import { isSecret, rawConfig, settings } from "./fixtures";
 
@@ -26,6 +26,12 @@ describe("a configuration", () => {
     assert.deepEqual(database, { image: "postgres:13", user: "hockey", name: "hockey_db" });
     assert.deepEqual(proxy, { port: 5000, image: "caddy:2" });
     assert.deepEqual(settings().backups, { schedule: "0 6 * * *", retentionDays: 30, keepAtLeast: 7 });
+  });
+
+  it("keeps the data in a volume that is named after the bot, unless another is named", () => {
+    assert.equal(databaseVolume(settings()), "training_bot_db_data");
+    assert.equal(databaseVolume(settings({ name: "chess" })), "chess_db_data");
+    assert.equal(databaseVolume(settings({ database: { volume: "chess_db_data_17" } })), "chess_db_data_17");
   });
 
   it("loses the comment of a host key, which is no part of it", () => {

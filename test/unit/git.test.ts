@@ -123,7 +123,8 @@ describe("scripts on the server", () => {
       };
       stub("docker", '[ "$1" = version ]');
       stub("git", `printf '${answer}${SSH_FAILED}' >&2; exit 128`);
-      const args = [directory, directory, "bot", "git@github.com:me/hockey.git", "0".repeat(40), "ssh", key];
+      const repository = ["git@github.com:me/hockey.git", "0".repeat(40), "ssh", key];
+      const args = [directory, directory, "bot", ...repository, "13", "bot_db_data"];
       const ended = spawnSync(join(SCRIPTS, "check-server.sh"), args, {
         env: { PATH: `${directory}:${process.env.PATH ?? ""}` },
         encoding: "utf8",

@@ -42,8 +42,10 @@ describe("the guards", () => {
   }
 
   for (const opts of [{}, { protect: true }, { retainOnDelete: true }]) {
-    it(`refuse a data volume with ${JSON.stringify(opts)}`, () => {
-      assert.match(unprotectedData(VOLUME, "database-data", opts) ?? "", /database-data is not protected/);
+    it(`refuse a data volume with ${JSON.stringify(opts)}, of whatever version`, () => {
+      for (const name of ["database-data", "database-data-training_bot_db_data_17"]) {
+        assert.match(unprotectedData(VOLUME, name, opts) ?? "", new RegExp(`${name} is not protected`));
+      }
     });
   }
 
@@ -52,7 +54,9 @@ describe("the guards", () => {
       unprotectedData(VOLUME, "database-data", { protect: true, retainOnDelete: true }),
       undefined,
     );
-    assert.equal(unprotectedData(VOLUME, "proxy-data", {}), undefined);
+    for (const other of ["proxy-data", "database-database", "database"]) {
+      assert.equal(unprotectedData(VOLUME, other, {}), undefined);
+    }
   });
 
   it("refuse a command that checks no host key", () => {

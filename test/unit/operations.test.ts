@@ -6,6 +6,7 @@ import { hasAnotherKey, type State, withoutServer } from "../../scripts/lib/anot
 import { ago, bytes, judge, type Report, worst } from "../../scripts/lib/checks";
 import { findLock, parseHistory, type Update } from "../../scripts/lib/pulumi";
 import { chooseRollback, withRelease } from "../../scripts/lib/release";
+import { withConfig } from "../../scripts/lib/update";
 import { statusPage } from "../../scripts/lib/status-page";
 import { rawConfig } from "./fixtures";
 
@@ -75,8 +76,27 @@ describe("a rollback", () => {
       database: { name: "lost" },
       server: { host: "lost" },
     };
-    const result = withRelease(file, "hockey", release);
+    const result = withRelease(file, release);
     assert.equal(result, file.replace("/new", "/old").replace("commit: new", "commit: old"));
+  });
+});
+
+describe("an upgrade of the database", () => {
+  const values = { "database.image": "postgres:17", "database.volume": "v17" };
+
+  it("puts image and volume into the stack's file, and leaves the rest", () => {
+    const file =
+      "config:\n  hockey:commit: a\n  hockey:database:\n    name: kept\n    image: postgres:13 # why\n";
+    const lines = "    image: postgres:17 # why\n    volume: v17\n";
+    assert.equal(withConfig(file, values), file.replace("    image: postgres:13 # why\n", lines));
+  });
+
+  it("makes the place for them", () => {
+    const lines = "  hockey:database:\n    image: postgres:17\n    volume: v17\n";
+    assert.equal(
+      withConfig("config:\n  hockey:commit: a\n", values),
+      `config:\n  hockey:commit: a\n${lines}`,
+    );
   });
 });
 

@@ -24,6 +24,7 @@ function inputsOf(type: string, name: string): Record<string, unknown> {
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:remote:Command";
+const VOLUME = "docker:index/volume:Volume";
 
 /** Runs the real program, infra/index.ts, on a configuration; only the engine and `ssh` are not there. */
 async function runProgram(changes: Record<string, unknown> = {}): Promise<void> {
@@ -181,6 +182,21 @@ describe("the stack", () => {
   it("gives a second bot on the same server a network of its own", async () => {
     await runProgram({ name: "second_bot" });
     assert.equal(inputsOf("docker:index/network:Network", "network").name, "second_bot_network");
+  });
+
+  it("keeps the data of another version in another volume, where its image wants it", async () => {
+    const data = () => {
+      const { mounts } = inputsOf(CONTAINER, "database-container") as { mounts: Record<string, unknown>[] };
+      return [mounts[0]?.source, mounts[0]?.target];
+    };
+    await runProgram();
+    assert.deepEqual(inputsOf(VOLUME, "database-data"), { name: "training_bot_db_data" });
+    assert.deepEqual(data(), ["training_bot_db_data", "/var/lib/postgresql/data"]);
+    const volume = "training_bot_db_data_18";
+    await runProgram({ database: { image: "postgres:18", volume } });
+    assert.deepEqual(inputsOf(VOLUME, `database-data-${volume}`), { name: volume });
+    assert.ok(!registered.some(({ name }) => name === "database-data"));
+    assert.deepEqual(data(), [volume, "/var/lib/postgresql"]);
   });
 
   it("declares the same thing twice the same way", async () => {
