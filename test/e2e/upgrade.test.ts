@@ -179,20 +179,20 @@ describe("an upgrade of PostgreSQL", function () {
   });
 
   it("goes back when what was moved is not what was there", async () => {
+    const input = LOSSY_DOCKER;
     await serverExec(
       world.server,
-      ["bash", "-c", "cat >/usr/local/bin/docker; chmod 755 /usr/local/bin/docker"],
-      {
-        input: LOSSY_DOCKER,
-      },
+      ["bash", "-c", "mkdir /tmp/lossy; cat >/tmp/lossy/docker; chmod -R 755 /tmp/lossy"],
+      { input },
     );
-    const { exitCode, output } = await upgrade("15");
-    await sh("rm /usr/local/bin/docker", "root");
-    assert.equal(exitCode, 1, output);
+    const output = await sh(
+      `{ echo go; while sleep 1; do echo alive; done } | PATH=/tmp/lossy:$PATH ${UPGRADE} move 15 postgres:15 ${NEW} 2>&1 || true`,
+    );
     assert.match(
       output,
-      /What was moved differs from what was there: .*"public\.notes" : 20000.*"public\.notes" : 19999/,
+      /^What was moved differs from what was there: .*"public\.notes" : 20000.*"public\.notes" : 19999/m,
     );
+    assert.match(output, /^going back: the upgrade ended while moving\nwhat was there is back$/m);
     await runsAsBefore();
   });
 
@@ -207,10 +207,9 @@ describe("an upgrade of PostgreSQL", function () {
       /The upgrade failed: The bot does not get healthy on PostgreSQL 15\. PostgreSQL 13 runs as before\.$/m,
     );
     await runsAsBefore();
-    assert.ok(await unchanged(world.stack));
   });
 
-  for (const stage of ["trying", "holding", "stopping", "moving", "switching"]) {
+  for (const stage of ["trying", "stopping", "moving", "switching"]) {
     it(`goes back by itself when it is killed on the server while ${stage}`, async () => {
       const output =
         await sh(`{ echo go; while sleep 1; do echo alive; done } | ${UPGRADE} move 15 postgres:15 ${NEW} 2>&1 & pid=$!
