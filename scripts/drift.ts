@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasRepositoryKey, repositoryKeyFile } from "../infra/git";
 import { EXIT, OperatorError, start } from "./lib/command";
-import { currentLock, pulumi, refuseLocked } from "./lib/pulumi";
+import { currentLock, refuseLocked } from "./lib/lock";
+import { pulumi } from "./lib/pulumi";
 import { Server } from "./lib/server";
 import { openStack, type Stack } from "./lib/stack";
 

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { databaseVolume } from "../../infra/config";
 import { OperatorError } from "./command";
+import { takeLock } from "./lock";
 import { readHistory, type Update, whoami } from "./pulumi";
 import { Server } from "./server";
 import type { Stack } from "./stack";
-import { apply, isWell, takeLock, type UpdateOptions, withConfig } from "./update";
+import { apply, isWell, type UpdateOptions, withConfig } from "./update";
 
 /** What of a stack's configuration belongs to a release: its commit, and how that is run and reached. */
 export const RELEASE_KEYS = ["commit", "app", "proxy"] as const;

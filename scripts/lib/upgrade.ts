@@ -3,11 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { databaseVolume } from "../../infra/config";
 import { imageOf, MAJORS } from "../../infra/postgres";
 import { EXIT, OperatorError } from "./command";
-import { currentLock, refuseLocked, whoami } from "./pulumi";
+import { currentLock, refuseLocked, takeLock } from "./lock";
+import { whoami } from "./pulumi";
 import { lastLine } from "./run";
 import { Server, UnreachableError } from "./server";
 import type { Stack } from "./stack";
-import { apply, applyAtOnce, isWell, takeLock, type UpdateOptions, withConfig } from "./update";
+import { apply, applyAtOnce, isWell, type UpdateOptions, withConfig } from "./update";
 
 /** How often, and with what pause in seconds, a server that does not answer is asked what it runs. */
 const TRIES = 12;
