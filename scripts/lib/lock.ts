@@ -11,7 +11,7 @@ import { projectName, type Stack } from "./stack";
 const LOCK_PAUSE = 3;
 
 /** Whoever holds the stack, as Pulumi names them. */
-export interface Lock {
+interface Lock {
   holder: string;
   /** Whether that was a process of this machine that is not there any more. */
   dead: boolean;
