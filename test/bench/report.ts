@@ -167,7 +167,9 @@ Each bot has a stack, names, a port and directories of its own. \`pulumi up\`:
 
 ${table(columns, rows)}
 
-One stack knows nothing of the others: what a change costs depends on that bot alone and on how busy the server is.`;
+One stack knows nothing of the others: what a change costs depends on that bot alone and on how busy the server is. With nothing
+to do, one bot here is the same command as above: where its seconds differ, the machine was busier (above: ${results.ours.noopSeconds} s,
+here: ${results.growth[0]?.noopOneSeconds ?? 0} s).`;
 }
 
 const HOW = `## How it is measured
