@@ -189,4 +189,4 @@ pinned host key, kept connections of earlier commands cut, to the server's own D
 The load is 20 GET and 5 POST a second, and two messages a second on Telegram. A **release** is counted from the command to the
 moment at which the new commit is served and \`/health\` says well, asked from outside ten times a second. **Nothing to do** is
 the same command again, to its end and until the page is well; of this project, \`pulumi up\`. Seconds and connections are
-medians; failed and slowest requests are those of the worst round. All rounds are in [results.json](../test/bench/results.json).`;
+medians, the greater of two; failed and slowest requests are those of the worst round. All rounds are in [results.json](../test/bench/results.json).`;
