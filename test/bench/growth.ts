@@ -4,12 +4,12 @@ import { newCommit } from "./measure";
 import { type Growth, median, rounded } from "./results";
 
 const SIZES = [1, 5, 20];
-/** Each figure is the median of so many. */
+/** So many figures at least make a median. */
 const TRIES = 3;
 
 /** Puts more and more bots on the server, each in a stack of its own, and looks what an update takes then. */
 export async function measureGrowth(bench: Bench): Promise<Growth[]> {
-  const bots: Stack[] = [];
+  const bots: [Stack, ...Stack[]] = [await addBot(bench, 1)];
   const measured: Growth[] = [];
   for (const size of SIZES) {
     while (bots.length < size) bots.push(await addBot(bench, bots.length + 1));
@@ -19,25 +19,24 @@ export async function measureGrowth(bench: Bench): Promise<Growth[]> {
   return measured;
 }
 
-async function measureSize(bench: Bench, bots: Stack[]): Promise<Growth> {
-  const [all, one, change]: number[][] = [[], [], []];
-  for (let index = 1; index <= TRIES; index += 1) {
+async function measureSize(bench: Bench, bots: [Stack, ...Stack[]]): Promise<Growth> {
+  const [one, all, change]: [number[], number[], number[]] = [[], [], []];
+  while (one.length < TRIES) {
     const each: number[] = [];
     for (const bot of bots) each.push(await up(bot, ["--expect-no-changes"]));
-    one?.push(...each);
-    all?.push(each.reduce((sum, value) => sum + value, 0));
-    const [first] = bots;
-    if (first === undefined) continue;
-    const { commit } = await newCommit(bench, `${bots.length} bots, change ${index}`);
-    await pulumiOk(first, ["config", "set", "commit", commit]);
-    change?.push(await up(first));
+    one.push(...each);
+    all.push(each.reduce((sum, value) => sum + value));
   }
-  const figure = (values: number[] = []) => rounded(median(values));
+  while (change.length < TRIES) {
+    const { commit } = await newCommit(bench, `Change ${change.length + 1} of one among ${bots.length}`);
+    await pulumiOk(bots[0], ["config", "set", "commit", commit]);
+    change.push(await up(bots[0]));
+  }
   return {
     stacks: bots.length,
-    noopOneSeconds: figure(one),
-    noopAllSeconds: figure(all),
-    changeOneSeconds: figure(change),
+    noopOneSeconds: rounded(median(one)),
+    noopAllSeconds: rounded(median(all)),
+    changeOneSeconds: rounded(median(change)),
   };
 }
 

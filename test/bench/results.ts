@@ -108,9 +108,9 @@ function tidy(round: Round): Round {
   return JSON.parse(text) as Round;
 }
 
-/** The middle one; of an even number the lower of the two, which was really measured. */
+/** The middle one; of an even number the greater of the two: it was really measured, and flatters nobody. */
 export function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? NaN;
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }
 
 export const rounded = (value: number) => Math.round(value * 100) / 100;
