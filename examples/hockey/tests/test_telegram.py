@@ -39,6 +39,7 @@ def test_a_repeated_update_is_stored_and_answered_once(start, url, telegram):
     env = dict(DATABASE_URL=url, TELEGRAM_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url)
     telegram.say(5, "/train shooting 10")
     first = start(**env)
+    wait_until(lambda: telegram.replies())
     # A bot that dies between the answer and its note of it answers twice: that is the price of losing none.
     wait_until(lambda: rows(url, "SELECT 1 FROM updates WHERE replied_at IS NOT NULL"))
     first.process.kill()  # no goodbye: nothing may rely on it
