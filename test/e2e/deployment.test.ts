@@ -103,7 +103,7 @@ describe("docs/DEPLOYMENT.md", function () {
     if (existsSync(join(directory, "ready"))) {
       await loadImages({ ...bare, user: "deploy", privateKeyFile: key }, [
         "python:3.10-slim",
-        "postgres:13",
+        "postgres:15",
         "caddy:2",
       ]);
       await run("docker", ["cp", `throwaway-${old.name}:/srv/git`, join(directory, "git")]);
