@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
@@ -81,7 +82,10 @@ export function checked(type: string, name: string, props: Record<string, unknow
 }
 
 function refuse(fault: string | undefined): void {
-  if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);
+  if (fault === undefined) return;
+  const error = new pulumi.RunError(`${fault} Nothing was changed.`);
+  // The SDK inspects every error, and this one would lead it through all that the program holds, for minutes.
+  throw Object.assign(error, { [inspect.custom]: () => error.message });
 }
 
 /** Has every resource of the stack looked at. Call it before the first is declared. */
