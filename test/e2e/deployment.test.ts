@@ -14,7 +14,7 @@ const ADMINISTRATOR = "ghp_administrator";
 const CHAT = 77;
 
 describe("docs/DEPLOYMENT.md", function () {
-  this.timeout(600_000);
+  this.timeout(1_200_000);
   let world: World;
   let github: FakeGitHub;
 
