@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker";
+import { STACK_IMAGES } from "../../sandbox/images";
 import { createBotRepository } from "../../sandbox/repository";
 import { isFree, loadImages, removeServer, startServer } from "../../sandbox/server";
 import { randomToken } from "../../sandbox/stack";
@@ -107,7 +108,7 @@ describe("the documents", () => {
         privateKeyFile: join(home, ".ssh", "hockey_deploy"),
       };
       if (existsSync(join(directory, "ready"))) {
-        await loadImages(server, ["python:3.10-slim", "postgres:13", "caddy:2"]);
+        await loadImages(server, STACK_IMAGES);
         await run("docker", ["exec", `throwaway-${NAME}`, "install", "-d", "-o", "deploy", "/srv/git"]);
         await createBotRepository(server, join(directory, "hockey"));
         await writeFile(join(directory, "go"), "");

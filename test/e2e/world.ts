@@ -6,8 +6,7 @@ import { type BotRepository, createBotRepository } from "../../sandbox/repositor
 import { removeServer, serverExec, startServer, type ThrowawayServer } from "../../sandbox/server";
 import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "../../sandbox/stack";
 import { type FakeTelegram, startTelegram } from "../../sandbox/telegram";
-
-const PROJECT = join(__dirname, "..", "..");
+import { PROJECT } from "./documents";
 
 /** A throwaway server, the sample bot's repository on it, a fake Telegram, and a stack that is configured but not up. */
 export interface World {
