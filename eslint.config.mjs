@@ -20,6 +20,27 @@ export default tseslint.config(
     },
   },
   {
+    files: ["scripts/**/*.ts"],
+    rules: {
+      // Pulumi's SDK takes most of a second to load, and what an operator types needs none of it.
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              group: [
+                "@pulumi/*",
+                "**/infra/*",
+                ...["faults", "git", "postgres", "schema", "ssh"].map((file) => `!**/infra/${file}`),
+              ],
+              allowTypeImports: true,
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     rules: {
       // mocha's describe and it return nothing that anybody waits for.

@@ -1,4 +1,4 @@
-import type { PlainSettings } from "./config";
+import type { PlainSettings } from "./schema";
 import { shellCommand } from "./ssh";
 
 /** How the server's git reaches the bot's repository over SSH. */

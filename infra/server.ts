@@ -4,12 +4,13 @@ import { remote } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
-import { databaseVolume, type ServerSettings, type Settings } from "./config";
+import type { Settings } from "./config";
 import { digest } from "./digest";
 import { gitSsh, hasRepositoryKey } from "./git";
 import { passesGitHubOver } from "./github";
 import { majorOf } from "./postgres";
-import { type Answer, runOnServer, shellCommand, sshOptions, writeDeployKey } from "./ssh";
+import { databaseVolume, type ServerSettings } from "./schema";
+import { explain, runOnServer, shellCommand, sshOptions, writeDeployKey } from "./ssh";
 
 /** Permissions of a file that only the deploy user may read. */
 export const SECRET_MODE = 0o600;
@@ -200,26 +201,4 @@ export function checkServer(settings: Settings): string {
   const fault = explain(answer, settings);
   if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);
   return answer.stdout.trim();
-}
-
-/** What an answer of the server means to whoever has to mend it; nothing where all is well. */
-export function explain(
-  { status, stderr }: Answer,
-  { server, sshPrivateKey }: Pick<Settings, "server" | "sshPrivateKey">,
-): string | undefined {
-  if (status === 0) return undefined;
-  const last = stderr.trim().split("\n").at(-1) ?? "";
-  if (status !== 255) return last;
-  const address = `${server.host}:${server.port}`;
-  if (/host key verification failed/i.test(stderr)) {
-    return `The server at ${address} shows another host key than the pinned one; compare \`server.hostKey\` with the server's /etc/ssh/ssh_host_*_key.pub and correct it, or find out who answers there.`;
-  }
-  if (/permission denied|too many authentication failures|error in libcrypto|invalid format/i.test(stderr)) {
-    const key = sshPrivateKey === undefined ? "the key in your ssh-agent (`ssh-add -l`)" : "`sshPrivateKey`";
-    return `The server at ${address} does not accept ${key} for the user ${server.user}; correct it, or add its public half to that user's ~/.ssh/authorized_keys.`;
-  }
-  if (/could not resolve|name or service not known/i.test(stderr)) {
-    return `The server's name ${server.host} is unknown; correct \`server.host\`.`;
-  }
-  return `The server does not answer at ${address} (${last || "no answer in time"}); correct \`server.host\` or \`server.port\`, or see that sshd runs and the firewall lets you in.`;
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { ServerSettings } from "./config";
+import type { ServerSettings } from "./schema";
 import { digest } from "./digest";
 
 /**
@@ -47,7 +47,7 @@ export function writeDeployKey(key: string | undefined): void {
 }
 
 /** What a script on the server left: its exit status and what it said. 255 is ssh's own failure. */
-export interface Answer {
+interface Answer {
   status: number;
   stdout: string;
   stderr: string;
@@ -67,6 +67,28 @@ export function runOnServer(
     { input: script, encoding: "utf8", timeout: 60_000 },
   );
   return { status: status ?? 255, stdout, stderr };
+}
+
+/** What an answer of the server means to whoever has to mend it; nothing where all is well. */
+export function explain(
+  { status, stderr }: Answer,
+  { server, sshPrivateKey }: { server: ServerSettings; sshPrivateKey?: string },
+): string | undefined {
+  if (status === 0) return undefined;
+  const last = stderr.trim().split("\n").at(-1) ?? "";
+  if (status !== 255) return last;
+  const address = `${server.host}:${server.port}`;
+  if (/host key verification failed/i.test(stderr)) {
+    return `The server at ${address} shows another host key than the pinned one; compare \`server.hostKey\` with the server's /etc/ssh/ssh_host_*_key.pub and correct it, or find out who answers there.`;
+  }
+  if (/permission denied|too many authentication failures|error in libcrypto|invalid format/i.test(stderr)) {
+    const key = sshPrivateKey === undefined ? "the key in your ssh-agent (`ssh-add -l`)" : "`sshPrivateKey`";
+    return `The server at ${address} does not accept ${key} for the user ${server.user}; correct it, or add its public half to that user's ~/.ssh/authorized_keys.`;
+  }
+  if (/could not resolve|name or service not known/i.test(stderr)) {
+    return `The server's name ${server.host} is unknown; correct \`server.host\`.`;
+  }
+  return `The server does not answer at ${address} (${last || "no answer in time"}); correct \`server.host\` or \`server.port\`, or see that sshd runs and the firewall lets you in.`;
 }
 
 /** One line for the login shell from separate words, each quoted. */

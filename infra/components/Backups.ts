@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { BackupSettings, Settings } from "../config";
+import type { Settings } from "../config";
+import type { BackupSettings } from "../schema";
 import { SECRET_MODE, type Server, type ServerFile } from "../server";
 import type { Database } from "./Database";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppSettings } from "../config";
+import type { AppSettings } from "../schema";
 import { digest } from "../digest";
 import type { Server } from "../server";
 import { containerOptions, hardened } from "./container";

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { DatabaseSettings } from "../config";
+import type { DatabaseSettings } from "../schema";
 import { digest } from "../digest";
 import { dataDirectory, supportWarning } from "../postgres";
 import { SECRET_MODE, type Server, type ServerFile } from "../server";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { AppSettings, ProxySettings } from "../config";
+import type { AppSettings, ProxySettings } from "../schema";
 import { digest } from "../digest";
 import type { Server, ServerFile } from "../server";
 import { containerOptions, hardened } from "./container";

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as github from "@pulumi/github";
 import * as pulumi from "@pulumi/pulumi";
-import type { GitHubSettings, Settings } from "../config";
+import type { Settings } from "../config";
+import type { GitHubSettings } from "../schema";
 import { hasRepositoryKey, repositoryKeyFile } from "../git";
 import type { Server } from "../server";
 

@@ -1,4 +1,4 @@
-import type { AlertSettings } from "../../infra/config";
+import type { AlertSettings } from "../../infra/schema";
 import type { Remembered, Verdict } from "./checks";
 
 /** Seconds that a channel gets. */

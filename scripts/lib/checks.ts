@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { CronExpressionParser } from "cron-parser";
-import type { PlainSettings } from "../../infra/config";
+import type { PlainSettings } from "../../infra/schema";
 import type { Server } from "./server";
 
 /** A container as scripts/report-status.sh describes it; one that is gone has its name and that word alone. */

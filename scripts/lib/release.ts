@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { databaseVolume } from "../../infra/config";
+import { databaseVolume } from "../../infra/schema";
 import { OperatorError } from "./command";
 import { takeLock } from "./lock";
 import { readHistory, type Update, whoami } from "./pulumi";
@@ -51,23 +51,31 @@ export async function release(
   const seconds = () => ((Date.now() - began) / 1000).toFixed(1);
   const server = new Server(stack);
   if (options.recover) await takeLock(stack);
-  const lastGood = releases(await readHistory(stack))[0];
+  let lastGood: ReturnType<typeof releases>[0] | undefined;
+  const findLastGood = async () => {
+    [lastGood] = releases(await readHistory(stack));
+  };
   // An operator's Ctrl-C reaches Pulumi, which ends in good order; what follows then must still happen.
   process.on("SIGINT", () => undefined);
 
   const volume = databaseVolume(stack.settings);
-  const put = (config: Record<string, unknown> & { commit: string }, word: string, refresh: boolean) => {
+  const put = (
+    config: Record<string, unknown> & { commit: string },
+    word: string,
+    refresh: boolean,
+    look?: () => Promise<void>,
+  ) => {
     const { commit } = config;
     const file = withRelease(readFileSync(stack.file, "utf8"), config);
     const message = `${word} ${short(commit)}, by ${whoami()}`;
-    return apply(stack, server, { file, commit, volume, message, refresh }, options.wait);
+    return apply(stack, server, { file, commit, volume, message, refresh }, options.wait, look);
   };
   const live = (config: Record<string, unknown>) => {
     writeFileSync(stack.file, withRelease(readFileSync(stack.file, "utf8"), config));
   };
 
   const { commit } = wanted;
-  if ((await put(wanted, what, options.refresh)) && (await isWell(stack, server))) {
+  if ((await put(wanted, what, options.refresh, findLastGood)) && (await isWell(stack, server))) {
     live(wanted);
     const before = lastGood === undefined ? "" : ` (before: ${short(lastGood.commit)})`;
     console.log(`${what}: ${short(commit)} is live${before}, ${seconds()} s`);

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { explain } from "../../infra/server";
-import { DEPLOY_KEY, shellCommand, sshOptions, writeDeployKey } from "../../infra/ssh";
+import { DEPLOY_KEY, explain, shellCommand, sshOptions, writeDeployKey } from "../../infra/ssh";
 import { OperatorError } from "./command";
 import { Dialogue } from "./dialogue";
 import { pulumi } from "./pulumi";

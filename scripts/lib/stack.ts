@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { ConfigError, type PlainSettings, parsePlainConfig } from "../../infra/config";
+import { ConfigError } from "../../infra/faults";
+import { type PlainSettings, parsePlainConfig } from "../../infra/schema";
 import { OperatorError } from "./command";
 
 /** The project's directory. Everything here runs in it: infra/ssh.ts and Pulumi count paths from it. */

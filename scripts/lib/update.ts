@@ -37,10 +37,20 @@ export function withConfig(file: string, values: Record<string, unknown>): strin
   return document.toString({ lineWidth: 0 });
 }
 
-/** Brings Pulumi's state and the server together, then both to that configuration; gives whether that succeeded. */
-export function apply(stack: Stack, server: Server, change: Change, wait: number): Promise<boolean> {
+/**
+ * Brings Pulumi's state and the server together, then both to that configuration; gives whether that succeeded.
+ *
+ * @param look at what must be known of the moment before the update: whoever waits for another one does not know it earlier
+ */
+export function apply(
+  stack: Stack,
+  server: Server,
+  change: Change,
+  wait: number,
+  look?: () => Promise<void>,
+): Promise<boolean> {
   return untilUnlocked(wait, async () => {
-    const extra = await reconcile(stack, server, change);
+    const [extra] = await Promise.all([reconcile(stack, server, change), look?.()]);
     return update(stack, change, extra);
   });
 }

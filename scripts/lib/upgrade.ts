@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { databaseVolume } from "../../infra/config";
+import { databaseVolume } from "../../infra/schema";
 import { imageOf, MAJORS } from "../../infra/postgres";
 import { EXIT, OperatorError } from "./command";
 import { currentLock, refuseLocked, takeLock } from "./lock";

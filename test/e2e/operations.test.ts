@@ -383,14 +383,16 @@ describe("operating the bot", () => {
     assert.equal((await outcome).exitCode, 0);
     assert.equal(await running(), commit);
 
-    await change("Two at once, waiting");
-    const both = await Promise.all([operator("deploy"), operator("deploy")]);
-    assert.deepEqual(
-      both.map(({ exitCode }) => exitCode),
-      [0, 0],
-      both.map(({ output }) => output).join("\n----\n"),
-    );
-    assert.equal(await running(), await world.repository.head());
+    const good = await slowChange("Two at once, waiting");
+    const { outcome: other } = begin("deploy", good);
+    await untilServerRuns("build-image.sh training_bot");
+    const bad = await world.release("main.py", (text) => `raise SystemExit("broken on purpose")\n${text}`);
+    const failed = await operator("deploy", bad);
+    await world.release("main.py", (text) => text.replace(/^raise .*\n/, ""));
+    assert.equal((await other).exitCode, 0);
+    assert.equal(failed.exitCode, 1, failed.output);
+    assert.match(failed.output, /waiting up to \d+ s for/);
+    assert.equal(await running(), good, "the release that was made meanwhile is the last good one");
     assert.deepEqual(await containers(), ours);
   });
 

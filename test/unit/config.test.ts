@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigError, databaseVolume, parseConfig } from "../../infra/config";
+import { parseConfig } from "../../infra/config";
+import { ConfigError } from "../../infra/faults";
+import { databaseVolume } from "../../infra/schema";
 import { BROKEN, withValue } from "./broken";
 import { isSecret, rawConfig, settings } from "./fixtures";
 

@@ -1,4 +1,5 @@
-import { parseConfig, SECRET_KEYS, type Settings } from "../../infra/config";
+import { parseConfig, type Settings } from "../../infra/config";
+import { SECRET_KEYS } from "../../infra/schema";
 
 export { SECRET_KEYS };
 

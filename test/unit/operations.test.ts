@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
-import { parsePlainConfig } from "../../infra/config";
+import { parsePlainConfig } from "../../infra/schema";
 import { findNews, remember, sendAlert, tell } from "../../scripts/lib/alerts";
 import { hasAnotherKey, type State, withoutServer } from "../../scripts/lib/another-server";
 import { ago, bytes, judge, type Report, worst } from "../../scripts/lib/checks";
