@@ -23,7 +23,7 @@ export function ansibleFlow(bench: Bench): Flow {
     return {};
   };
   return {
-    containers: ["ansible_bot", "ansible_db"],
+    containers: ["ansible_proxy", "ansible_bot", "ansible_db"],
     async setUp(commit) {
       await install();
       const known = join(repository.directory, ".git", "known_hosts");

@@ -180,8 +180,9 @@ pinned host key, kept connections of earlier commands cut, to the server's own D
 - **As it was**: \`git pull\`, \`docker-compose down\`, \`build --no-cache\`, \`up -d\`; back by the same way
   ([seed.sh](../test/bench/seed.sh)).
 - **docker-compose, with cache**: the same without \`down\`, and with the build cache ([compose.sh](../test/bench/compose.sh)).
-- **Ansible**: its own modules for git and Docker, its own defaults for SSH, no facts gathered, an image for each commit, so that
-  a rollback builds nothing ([playbook.yml](../test/bench/ansible/playbook.yml)).
+- **Ansible**: the job of this project, with its own modules: the repository, an image for each commit (a rollback builds
+  nothing), network, database, bot, a proxy with this project's Caddyfile, the scripts for backups and their crontab entry. Its own defaults
+  for SSH, no facts gathered ([playbook.yml](../test/bench/ansible/playbook.yml)).
 - **This project**: \`npm run deploy\`, \`npm run rollback\`.
 - **docker run by hand**: \`docker rm -f\` and \`docker run\` of an image that is there already ([floor.sh](../test/bench/floor.sh)):
   no build, no goodbye to the old bot, nobody who looks whether it went well.
