@@ -41,6 +41,27 @@ check_directory() {
     refuse "The user $(id -un) cannot write to $directory on the server; make it writable, or correct \`$key\`."
 }
 
+# Several bots may share the server and its user, but no directory: one would overwrite the other's files, restore its
+# backups and delete them. A stack whose bot was renamed still has the volume of the old name.
+check_neighbours() {
+  local deploy=$1 backups=$2 name=$3 volume=$4 path settings other remedy
+  for path in "$deploy" $(crontab -l 2>/dev/null | sed -n 's/^# BEGIN backups of \(\S*\) .*/\1/p'); do
+    settings=$path/backups/settings
+    other=$(sed -n 's/^bot=//p' "$settings" 2>/dev/null) || continue
+    if [[ -z $other || $other == "$name" || $(volume_of "${other}_db") == "$volume" ]]; then continue; fi
+    remedy="give this one another with: pulumi config set --path"
+    [[ $path != "$deploy" ]] ||
+      refuse "The directory $deploy on the server is that of the bot $other; $remedy server.deployPath $deploy-$name"
+    ! grep -qxF "directory=$backups" "$settings" ||
+      refuse "The directory $backups on the server has the backups of the bot $other; $remedy server.backupPath $backups-$name"
+  done
+}
+
+# The volume with a database's data; nothing where there is no such container.
+volume_of() {
+  docker container inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' "$1" 2>/dev/null | head -n 1 || true
+}
+
 check_commit() {
   local image=$1 repository=$2 commit=$3 mirror=$4 key=$5
   # An image that was built is never built again, so its repository is not asked either.
@@ -106,6 +127,7 @@ main() {
   check_docker
   check_directory server.deployPath "$1"
   check_directory server.backupPath "$2"
+  check_neighbours "$1" "$2" "$3" "$9"
   check_database "$3_db" "$8" "$9" "$2/.upgrade"
   check_commit "$3" "$4" "$5" "$1/repository.git" "$7"
   cat "$1/damaged" 2>/dev/null || true

@@ -12,7 +12,8 @@ start({
     const stack = openStack(name);
     const { settings } = stack;
     const page = `${settings.app.port}${settings.app.healthPath}`;
-    const args = [settings.name, `${settings.name}_proxy`, page, settings.server.deployPath];
+    const { deployPath, backupPath } = settings.server;
+    const args = [settings.name, `${settings.name}_proxy`, page, deployPath, backupPath];
     const { status, stderr } = await new Server(stack).script("restart-bot.sh", args, {
       show: ["stderr"],
     });

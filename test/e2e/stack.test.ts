@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker";
 import { rebootServer } from "../../sandbox/server";
-import { pulumi, pulumiOk } from "../../sandbox/stack";
+import { initStack, pulumi, pulumiOk, randomToken } from "../../sandbox/stack";
 import { operate } from "./operator";
 import { createWorld, eventually, freshClone, unchanged, up, type World } from "./world";
 
@@ -268,6 +268,29 @@ describe("the stack on a server", () => {
       agent.kill();
     }
     await up(world);
+  });
+
+  it("shares the server with another bot, but no directory", async () => {
+    const { server, repository, telegram } = world;
+    const other = { ...world.stack, name: "other" };
+    const target = { server, repository, telegramUrl: telegram.url, telegramToken: randomToken() };
+    await initStack(other, { ...target, proxyPort: 5001 });
+    const set = (key: string, value: string) => pulumiOk(other, ["config", "set", "--path", key, value]);
+    const preview = async () => (await pulumi(other, ["preview"])).output.replaceAll(/\s+/g, " ");
+    await set("name", "other_bot");
+    assert.match(
+      await preview(),
+      /The directory \/home\/deploy\/hockey on the server is that of the bot training_bot; give this one another with: pulumi config set --path server\.deployPath \/home\/deploy\/hockey-other_bot/,
+    );
+    await set("server.deployPath", "/home/deploy/hockey-other_bot");
+    assert.match(
+      await preview(),
+      /The directory \/home\/deploy\/backups on the server has the backups of the bot training_bot; .* server\.backupPath \/home\/deploy\/backups-other_bot/,
+    );
+    await set("server.backupPath", "/home/deploy/backups-other_bot");
+    const { exitCode, output } = await pulumi(other, ["preview"]);
+    assert.equal(exitCode, 0, output);
+    await rm(join(world.stack.project, "Pulumi.other.yaml"));
   });
 
   it("does not take the data volume with a destroy; the documented second step does", async () => {

@@ -160,6 +160,11 @@ describe("an upgrade of PostgreSQL", function () {
     const { exitCode, output } = await pulumi(world.stack, ["preview"]);
     assert.notEqual(exitCode, 0);
     assert.match(output.replaceAll(/\s+/g, " "), /The database is being upgraded on the server; wait until/);
+    const before = await started();
+    const restart = await operate(world.stack, "restart");
+    assert.equal(restart.exitCode, 1, restart.output);
+    assert.match(restart.output, /^error: The restart failed: The database is being restored or upgraded, /m);
+    assert.equal(await started(), before);
     assert.equal(await sh(`${UPGRADE} report`), `13 ${OLD}`);
     await runsAsBefore();
   });
