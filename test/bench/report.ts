@@ -43,8 +43,8 @@ function head(results: Results): string {
 
 One commit of the sample bot, brought to one throwaway server in five ways, side by side: the same bot, the same load, each
 way ${ours.rounds.length} times in turn. Measured on ${date.slice(0, 10)} with ${cores} cores (${processor}) and
-${memoryGiB} GiB that other work shared (load average ${range(results)} when a round began, where ${cores} is all there is), so compare the
-rows, not the seconds with those of another day.
+${memoryGiB} GiB, at a load average of ${range(results)} when a round began, where ${cores} is all there is: compare the rows, not the seconds with
+those of another day.
 ${list.join(", ")}.`;
 }
 
@@ -168,8 +168,8 @@ Each bot has a stack, names, a port and directories of its own. \`pulumi up\`:
 ${table(columns, rows)}
 
 One stack knows nothing of the others: what a change costs depends on that bot alone and on how busy the server is. With nothing
-to do, one bot here is the same command as above: where its seconds differ, the machine was busier (above: ${results.ours.noopSeconds} s,
-here: ${results.growth[0]?.noopOneSeconds ?? 0} s).`;
+to do, one bot here is the same command as above (${results.ours.noopSeconds} s there): the rest is the machine, which also runs
+all these bots.`;
 }
 
 const HOW = `## How it is measured
