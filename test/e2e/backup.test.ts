@@ -548,7 +548,8 @@ describe("backups", function () {
       await mount(700);
       const full = await disturb(
         SMALL,
-        `fallocate -l $(($(df --output=avail -B1 ${SMALL} | tail -n 1) - 1000000)) ${SMALL}/.filler`,
+        // The dump goes on writing between the look and the deed.
+        `until fallocate -l $(($(df --output=avail -B1 ${SMALL} | tail -n 1) - 1000000)) ${SMALL}/.filler; do :; done`,
       );
       assert.equal(full.status, 1, full.output);
       assert.match(full.output, /The dump broke off .*No space left on device/);
