@@ -1,8 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { DatabaseSettings } from "../schema";
 import { digest } from "../digest";
 import { dataDirectory, supportWarning } from "../postgres";
+import type { DatabaseSettings } from "../schema";
 import { SECRET_MODE, type Server, type ServerFile } from "../server";
 import { containerOptions, hardened } from "./container";
 import type { Network } from "./Network";

@@ -15,10 +15,13 @@ const LOG_LINES = "100";
 
 export const short = (commit: string) => commit.slice(0, 7);
 
+/** An update that has made a commit live. */
+type Release = Update & { commit: string };
+
 /** The successful updates with a commit, newest first: what has been live. */
-function releases(history: Update[]): (Update & { commit: string })[] {
+function releases(history: Update[]): Release[] {
   return history.filter(
-    (update): update is Update & { commit: string } =>
+    (update): update is Release =>
       update.kind === "update" && update.succeeded && update.commit !== undefined,
   );
 }
@@ -51,7 +54,7 @@ export async function release(
   const seconds = () => ((Date.now() - began) / 1000).toFixed(1);
   const server = new Server(stack);
   if (options.recover) await takeLock(stack);
-  let lastGood: ReturnType<typeof releases>[0] | undefined;
+  let lastGood: Release | undefined;
   const findLastGood = async () => {
     [lastGood] = releases(await readHistory(stack));
   };
@@ -117,7 +120,7 @@ async function showLog(stack: Stack, server: Server, commit: string): Promise<vo
  * The release to roll back to: the newest successful one of another commit than that which runs, or of the commit whose
  * hash begins so. Where there is none: a sentence that says why, and what there is.
  */
-export function chooseRollback(history: Update[], wanted?: string): (Update & { commit: string }) | string {
+export function chooseRollback(history: Update[], wanted?: string): Release | string {
   const live = releases(history);
   const commits = [...new Set(live.map(({ commit }) => commit))];
   const [running] = commits;
