@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { configError, ConfigError, describe } from "./faults";
-import { Config, type Plain, type Secret, SECRET_KEYS } from "./schema";
+import { configError, ConfigError, describe } from "./model/config-errors.ts";
+import { Config, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
 
 /**
  * The only reader of the stack's configuration. Everything else gets typed, complete, checked settings.

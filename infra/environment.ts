@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Settings } from "./config";
+import type { Settings } from "./config.ts";
 
 /** The bot's environment variables: what the stack provides, then what the configuration adds. Secret as a whole. */
 export function botEnvironment(

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 
-import { SandboxError } from "./docker";
-import { prepare } from "./preload";
-import { findServer, removeServer, startServer, type ThrowawayServer } from "./server";
-import { startTelegram } from "./telegram";
+import { SandboxError } from "./docker.ts";
+import { prepare } from "./preload.ts";
+import { findServer, removeServer, startServer, type ThrowawayServer } from "./server.ts";
+import { startTelegram } from "./telegram.ts";
 
 /** What is known of a server's fake Telegram while it runs. */
 interface TelegramState {
@@ -19,7 +19,7 @@ interface TelegramState {
 }
 
 const DEFAULT_TOKEN = "1000001:token-of-the-throwaway-bot";
-const directoryOf = (name: string) => join(__dirname, "..", ".sandbox", name);
+const directoryOf = (name: string) => join(import.meta.dirname, "..", ".sandbox", name);
 const telegramStateFile = (name: string) => join(directoryOf(name), "telegram.json");
 
 /** One fact a line, as YAML, for people and scripts alike. */
@@ -78,7 +78,7 @@ async function telegram(name: string, token: string, port: number): Promise<void
       "--token",
       token,
     ];
-    const child = spawn(process.execPath, [...process.execArgv, __filename, ...args], {
+    const child = spawn(process.execPath, [...process.execArgv, import.meta.filename, ...args], {
       detached: true,
       stdio: ["ignore", log, log],
     });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { docker, SandboxError } from "./docker";
+import { docker, SandboxError } from "./docker.ts";
 
 /**
  * What systemd and a nested Docker Engine need, named one by one. Not --privileged: it asks for every capability there

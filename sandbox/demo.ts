@@ -5,10 +5,10 @@ import { join, relative } from "node:path";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 
-import { run, SandboxError } from "./docker";
-import { botRepository, createBotRepository } from "./repository";
-import { isFree, startServer } from "./server";
-import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "./stack";
+import { run, SandboxError } from "./docker.ts";
+import { botRepository, createBotRepository } from "./repository.ts";
+import { isFree, startServer } from "./server.ts";
+import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "./stack.ts";
 
 /**
  * From nothing to a page: a throwaway server, the sample bot in a git repository on it, a fake Telegram, and a stack
@@ -16,11 +16,11 @@ import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from
  */
 
 const NAME = "demo";
-const PROJECT = join(__dirname, "..");
+const PROJECT = join(import.meta.dirname, "..");
 const HOME = join(PROJECT, ".demo");
 /** Where `npm run sandbox` keeps the key of a server of this name. */
 const SERVER = join(PROJECT, ".sandbox", NAME);
-const CLI = join(__dirname, "cli.ts");
+const CLI = join(import.meta.dirname, "cli.ts");
 /** Tried first; the next free one is taken where somebody listens on it. */
 const PORT = 5000;
 
@@ -30,8 +30,7 @@ const step = (text: string) => {
 
 const path = (...parts: string[]) => join(HOME, ...parts);
 const shown = (file: string) => relative(process.cwd(), file) || ".";
-const sandbox = (...args: string[]) =>
-  run(process.execPath, ["--import", "tsx", CLI, ...args, "--name", NAME]);
+const sandbox = (...args: string[]) => run(process.execPath, [CLI, ...args, "--name", NAME]);
 
 async function up(): Promise<void> {
   await mkdir(path("state"), { recursive: true, mode: 0o700 });

@@ -1,7 +1,4 @@
-import type { Options, Result } from "execa";
-
-// execa is an ES module whose dependencies `require` cannot resolve: a dynamic import loads it.
-const execaModule = import("execa");
+import { execa, type Options, type Result } from "execa";
 
 /** What the user is told instead of a stack trace: one sentence with the cause and what to do. */
 export class SandboxError extends Error {}
@@ -11,13 +8,11 @@ export class SandboxError extends Error {}
  * lines of its standard error.
  */
 export async function run(command: string, args: string[], options: Options = {}): Promise<string> {
-  const { execa } = await execaModule;
   return outcome([command, ...args], await execa(command, args, { ...options, reject: false }));
 }
 
 /** Runs `from | to`, of any size; the error is that of the receiving command. */
 export async function pipe(from: string[], to: string[]): Promise<string> {
-  const { execa } = await execaModule;
   const [source = "", ...sourceArgs] = from;
   const [sink = "", ...sinkArgs] = to;
   const sending = execa(source, sourceArgs, { buffer: false, reject: false });

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import sodium from "libsodium-wrappers";
-import * as answers from "./github/answers";
-import { answerFault, match, requestFault } from "./github/contract";
-import { GitRepository } from "./github/git";
+import * as answers from "./github/answers.ts";
+import { answerFault, match, requestFault } from "./github/contract.ts";
+import { GitRepository } from "./github/git.ts";
 
 /**
  * GitHub's REST API with one repository, as far as the stack and its workflows use it. Every request and every answer
@@ -100,12 +100,13 @@ interface Need {
 }
 
 class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-    readonly headers: Record<string, string> = {},
-  ) {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+
+  constructor(status: number, message: string, headers: Record<string, string> = {}) {
     super(message);
+    this.status = status;
+    this.headers = headers;
   }
 }
 
@@ -125,11 +126,14 @@ class Repository {
   private nextId = 1;
   private clock = Date.now();
 
-  constructor(
-    readonly at: answers.Place,
-    readonly branch: string,
-    readonly isPrivate: boolean,
-  ) {
+  readonly at: answers.Place;
+  readonly branch: string;
+  readonly isPrivate: boolean;
+
+  constructor(at: answers.Place, branch: string, isPrivate: boolean) {
+    this.at = at;
+    this.branch = branch;
+    this.isPrivate = isPrivate;
     this.git = new GitRepository(branch);
   }
 

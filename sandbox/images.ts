@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { docker, dockerSucceeds, run } from "./docker";
+import { docker, dockerSucceeds, run } from "./docker.ts";
 
 /** How an image is made where no image registry answers. */
 interface StandIn {
@@ -28,7 +28,7 @@ export const STAGES = ["bare", "prepared", "full"] as const;
 export type ServerStage = (typeof STAGES)[number];
 
 const STAND_IN_LABEL = "throwaway-server.stand-in";
-const recipes = join(__dirname, "images");
+const recipes = join(import.meta.dirname, "images");
 const say = (line: string) => process.stderr.write(`sandbox: ${line}\n`);
 
 /**

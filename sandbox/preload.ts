@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { createContainer, waitUntilBooted } from "./container";
-import { docker, dockerSucceeds, pipe } from "./docker";
-import { ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images";
+import { createContainer, waitUntilBooted } from "./container.ts";
+import { docker, dockerSucceeds, pipe } from "./docker.ts";
+import { ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images.ts";
 
 const LABEL = "throwaway-server.images";
 

@@ -1,9 +1,9 @@
 import { cp, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { run } from "./docker";
-import type { ThrowawayServer } from "./server";
+import { run } from "./docker.ts";
+import type { ThrowawayServer } from "./server.ts";
 
-const EXAMPLE = join(__dirname, "..", "examples", "hockey");
+const EXAMPLE = join(import.meta.dirname, "..", "examples", "hockey");
 
 /** The sample bot in a git repository of its own, with its remote on the throwaway server. */
 export interface BotRepository {

@@ -2,10 +2,10 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
-import { createContainer, waitUntilBooted } from "./container";
-import { docker, run, SandboxError } from "./docker";
-import { ensureImages, ensureServerImage, type ServerStage } from "./images";
-import { load, preload } from "./preload";
+import { createContainer, waitUntilBooted } from "./container.ts";
+import { docker, run, SandboxError } from "./docker.ts";
+import { ensureImages, ensureServerImage, type ServerStage } from "./images.ts";
+import { load, preload } from "./preload.ts";
 
 /** A container that is a server: systemd, sshd, cron, its own Docker Engine, a user `deploy`. */
 export interface ThrowawayServer {

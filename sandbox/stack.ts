@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import type { BotRepository } from "./repository";
-import { run } from "./docker";
-import type { ThrowawayServer } from "./server";
-
-// See docker.ts: execa is an ES module.
-const execaModule = import("execa");
+import { execa } from "execa";
+import type { BotRepository } from "./repository.ts";
+import { run } from "./docker.ts";
+import type { ThrowawayServer } from "./server.ts";
 
 /** A stack of the project, driven through the real command line. */
 export interface Stack {
@@ -36,7 +34,7 @@ export function localStack(options: {
     name,
     project,
     env: {
-      PATH: [join(__dirname, "..", ".tools", "bin"), process.env.PATH ?? ""].join(delimiter),
+      PATH: [join(import.meta.dirname, "..", ".tools", "bin"), process.env.PATH ?? ""].join(delimiter),
       PULUMI_BACKEND_URL: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: passphraseFile,
       PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -54,7 +52,6 @@ export async function pulumi(
     env = {},
   }: { input?: string; show?: boolean; env?: Record<string, string> } = {},
 ): Promise<Outcome> {
-  const { execa } = await execaModule;
   const shown = show ? (["inherit", "pipe"] as const) : "pipe";
   const result = await execa("pulumi", [...args, "--stack", stack.name], {
     cwd: stack.project,

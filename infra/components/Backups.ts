@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Settings } from "../config";
-import type { BackupSettings } from "../schema";
-import { SECRET_MODE, type Server, type ServerFile } from "../server";
-import type { Database } from "./Database";
+import type { Settings } from "../config.ts";
+import type { BackupSettings } from "../model/schema.ts";
+import { SECRET_MODE, type Server, type ServerFile } from "./Server.ts";
+import type { Database } from "./Database.ts";
 
 /** What scripts/backup-db.sh and restore-db.sh go by, as the file on the server that every call of them names. */
 export function backupFile({ name, server, app, database, backups }: Settings): ServerFile {

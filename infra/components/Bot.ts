@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as docker from "@pulumi/docker";
+import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { digest } from "../digest";
-import type { AppSettings } from "../schema";
-import type { Server } from "../server";
-import { containerOptions, hardened } from "./container";
-import type { Database } from "./Database";
-import type { Network } from "./Network";
-import type { Proxy } from "./Proxy";
-import type { Release } from "./Release";
+import { digest } from "../model/digest.ts";
+import type { AppSettings } from "../model/schema.ts";
+import type { Server } from "./Server.ts";
+import { containerOptions, hardened } from "./container.ts";
+import type { Database } from "./Database.ts";
+import type { Network } from "./Network.ts";
+import type { Proxy } from "./Proxy.ts";
+import type { Image } from "./Image.ts";
 
 /** Upper bound of the bot's memory in MiB. */
 const MEMORY = 512;
@@ -39,7 +39,7 @@ export class Bot extends pulumi.ComponentResource {
       network: Network;
       database: Database;
       proxy: Proxy;
-      release: Release;
+      built: Image;
       settings: AppSettings;
       containerName: string;
       /** All environment variables; secret as a whole. */
@@ -48,12 +48,12 @@ export class Bot extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("hockey:index:Bot", name, {}, opts);
-    const { server, network, database, proxy, release, settings, containerName, environment } = args;
+    const { server, network, database, proxy, built, settings, containerName, environment } = args;
     const page = `${settings.port}${settings.healthPath}`;
     const container: docker.ContainerArgs = {
       ...hardened(MEMORY),
       name: containerName,
-      image: release.imageId,
+      image: built.imageId,
       networkMode: network.networkName,
       envs: environment.apply((variables) =>
         Object.entries(variables).map(([key, value]) => `${key}=${value}`),
@@ -70,7 +70,7 @@ export class Bot extends pulumi.ComponentResource {
       init: true,
       destroyGraceSeconds: STOP_SECONDS,
       stopTimeout: STOP_SECONDS,
-      labels: [{ label: "org.opencontainers.image.revision", value: release.commit }],
+      labels: [{ label: "org.opencontainers.image.revision", value: built.commit }],
       wait: false,
     };
     // Whatever replaces the container must close the gate first.
@@ -103,5 +103,8 @@ export class Bot extends pulumi.ComponentResource {
 
 /** The check that Docker runs inside the bot's container, with whatever the image has. */
 function healthCheck(): string {
-  return readFileSync(join(__dirname, "..", "files", "health-check.sh"), "utf8");
+  return readFileSync(
+    join(import.meta.dirname, "..", "..", "scripts", "server", "container", "health-check.sh"),
+    "utf8",
+  );
 }

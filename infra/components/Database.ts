@@ -1,11 +1,11 @@
-import * as docker from "@pulumi/docker";
+import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { digest } from "../digest";
-import { dataDirectory, supportWarning } from "../postgres";
-import type { DatabaseSettings } from "../schema";
-import { SECRET_MODE, type Server, type ServerFile } from "../server";
-import { containerOptions, hardened } from "./container";
-import type { Network } from "./Network";
+import { digest } from "../model/digest.ts";
+import { dataDirectory, supportWarning } from "../model/postgres.ts";
+import type { DatabaseSettings } from "../model/schema.ts";
+import { SECRET_MODE, type Server, type ServerFile } from "./Server.ts";
+import { containerOptions, hardened } from "./container.ts";
+import type { Network } from "./Network.ts";
 
 /** Upper bound of PostgreSQL's memory in MiB: four times its default shared_buffers (128 MiB). */
 const MEMORY = 512;
@@ -28,7 +28,7 @@ export function passwordFile(password: pulumi.Output<string>): ServerFile {
  * On the server: a container and the volume with the data. Replacing the container interrupts the bot for the seconds
  * that PostgreSQL takes to stop and start. The volume is protected and kept even when it is deleted here: only the
  * documented second step (docs/QUICKSTART.md) loses data. Another major version is another volume, to which
- * `npm run database:upgrade` moves the data; the old volume leaves the stack and stays on the server.
+ * `./delivery database upgrade` moves the data; the old volume leaves the stack and stays on the server.
  */
 export class Database extends pulumi.ComponentResource {
   /** Name of the container, which is its host name for the bot. */

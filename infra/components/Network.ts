@@ -1,6 +1,6 @@
-import * as docker from "@pulumi/docker";
+import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { Server } from "../server";
+import type { Server } from "./Server.ts";
 
 /**
  * The bridge network on which bot, database and proxy find each other by container name.

@@ -1,19 +1,22 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as docker from "@pulumi/docker";
+import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { digest } from "../digest";
-import type { AppSettings, ProxySettings } from "../schema";
-import type { Server, ServerFile } from "../server";
-import { containerOptions, hardened } from "./container";
-import type { Network } from "./Network";
+import { digest } from "../model/digest.ts";
+import type { AppSettings, ProxySettings } from "../model/schema.ts";
+import type { Server, ServerFile } from "./Server.ts";
+import { containerOptions, hardened } from "./container.ts";
+import type { Network } from "./Network.ts";
 
 /** Upper bound of Caddy's memory in MiB; a held request costs some 50 KiB. */
 const MEMORY = 256;
 /** Seconds that answers under way get when the proxy itself is stopped. */
 const STOP_SECONDS = 30;
 
-const CONFIGURATION = readFileSync(join(__dirname, "..", "files", "Caddyfile"), "utf8");
+const CONFIGURATION = readFileSync(
+  join(import.meta.dirname, "..", "..", "scripts", "server", "container", "Caddyfile"),
+  "utf8",
+);
 
 /** Caddy's configuration, as the file on the server that the proxy reads. */
 export const caddyfile: ServerFile = { path: "proxy/Caddyfile", mode: 0o644, content: CONFIGURATION };

@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as github from "@pulumi/github";
+import github from "@pulumi/github";
 import * as pulumi from "@pulumi/pulumi";
-import type { Settings } from "../config";
-import type { GitHubSettings } from "../schema";
-import { hasRepositoryKey, repositoryKeyFile } from "../git";
-import type { Server } from "../server";
+import type { Settings } from "../config.ts";
+import { GITHUB_COMPONENT } from "../model/names.ts";
+import type { GitHubSettings } from "../model/schema.ts";
+import { hasRepositoryKey, repositoryKeyFile } from "../model/git.ts";
+import type { Server } from "./Server.ts";
 
-const ROOT = join(__dirname, "..", "..");
+const ROOT = join(import.meta.dirname, "..", "..");
 const WORKFLOWS = ".github/workflows";
 
 /** Workflows of this program's own repository, which mean nothing in the bot's. */
@@ -34,7 +35,7 @@ class Repository extends pulumi.ComponentResource {
     args: { github: GitHubSettings; settings: Settings; server: Server },
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    super("hockey:index:Repository", name, {}, opts);
+    super(GITHUB_COMPONENT, name, {}, opts);
     const { owner, repository, branch, infraRepository } = args.github;
     const provider = new github.Provider(`${name}-provider`, { owner }, { parent: this });
     // Of every name there can be one on GitHub: made anew before the old one is deleted, it would be deleted with it.

@@ -1,4 +1,4 @@
-import type * as docker from "@pulumi/docker";
+import type docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 
 /**

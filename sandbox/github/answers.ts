@@ -1,4 +1,4 @@
-import type { Commit } from "./git";
+import type { Commit } from "./git.ts";
 
 /** Bodies of answers, as complete as GitHub's description asks; contract.ts checks them. */
 

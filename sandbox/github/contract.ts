@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import Ajv, { type ValidateFunction } from "ajv";
+import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
 
 /**
@@ -29,7 +29,9 @@ interface Match {
   parameters: Record<string, string>;
 }
 
-const DESCRIPTION = JSON.parse(readFileSync(join(__dirname, "openapi.json"), "utf8")) as Description;
+const DESCRIPTION = JSON.parse(
+  readFileSync(join(import.meta.dirname, "openapi.json"), "utf8"),
+) as Description;
 
 /** Answers that any operation may give, described or not: credentials, rate limits, faults of the server. */
 const ANYWHERE = [401, 403, 404, 409, 422, 429, 500, 502, 503];
@@ -42,7 +44,7 @@ const UNDESCRIBED: Record<string, string[]> = {
   "PUT /repos/{owner}/{repo}/environments/{environment_name}": ["can_admins_bypass"],
 };
 
-const ajv = addFormats(new Ajv({ strict: false, allErrors: false }));
+const ajv = addFormats.default(new Ajv({ strict: false, allErrors: false }));
 ajv.addSchema({ $id: "github", components: DESCRIPTION.components });
 const compiled = new Map<string, ValidateFunction>();
 

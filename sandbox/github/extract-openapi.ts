@@ -2,13 +2,13 @@
  * Makes openapi.json out of GitHub's published description, which is too large to keep (13 MB, in a package of 400 MB):
  * the operations that the fake answers and whatever they refer to, without prose and examples.
  *
- * usage: npx tsx sandbox/github/extract-openapi.ts
+ * usage: node sandbox/github/extract-openapi.ts
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../docker";
+import { run } from "../docker.ts";
 
 const SOURCE = "@octokit/openapi@23.0.2";
 
@@ -100,7 +100,10 @@ async function main(): Promise<void> {
       queue.push(...references(found));
     }
     const note = `from ${SOURCE} (MIT) by extract-openapi.ts: nullable and oneOf rewritten, prose and examples left out`;
-    writeFileSync(join(__dirname, "openapi.json"), `${JSON.stringify({ note, paths, components })}\n`);
+    writeFileSync(
+      join(import.meta.dirname, "openapi.json"),
+      `${JSON.stringify({ note, paths, components })}\n`,
+    );
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -1,11 +1,11 @@
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../sandbox/docker";
-import type { Bench } from "./bench";
-import type { Flow } from "./flow";
+import { run } from "../../sandbox/docker.ts";
+import type { Bench } from "./bench.ts";
+import type { Flow } from "./flow.ts";
 
-const VENV = join(__dirname, "..", "..", ".tools", "ansible");
-const FILES = join(__dirname, "ansible");
+const VENV = join(import.meta.dirname, "..", "..", ".tools", "ansible");
+const FILES = join(import.meta.dirname, "ansible");
 
 /** Ansible with its own defaults for SSH, from this machine, with the playbook beside this file. */
 export function ansibleFlow(bench: Bench): Flow {

@@ -1,9 +1,9 @@
 import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { shellCommand } from "../../infra/ssh";
-import { run } from "../../sandbox/docker";
-import { serverExec } from "../../sandbox/server";
-import { createWorld, type World } from "../e2e/world";
+import { shellCommand } from "../../infra/model/ssh.ts";
+import { run } from "../../sandbox/docker.ts";
+import { serverExec } from "../../sandbox/server.ts";
+import { createWorld, type World } from "../e2e/world.ts";
 
 /** The secrets of the flows that know no stack, as a file on the server. */
 export const ENV_FILE = "/home/deploy/bench.env";
@@ -15,7 +15,7 @@ export interface Bench extends World {
 }
 
 /** @param script path from the project's directory */
-const read = (script: string) => readFile(join(__dirname, "..", "..", script), "utf8");
+const read = (script: string) => readFile(join(import.meta.dirname, "..", "..", script), "utf8");
 
 export async function createBench(): Promise<Bench> {
   const world = await createWorld("bench");
@@ -45,7 +45,7 @@ export async function createBench(): Promise<Bench> {
     user: server.user,
     input: input.join(""),
   });
-  await cp(join(__dirname, "docker-compose.yml"), join(repository.directory, "docker-compose.yml"));
+  await cp(join(import.meta.dirname, "docker-compose.yml"), join(repository.directory, "docker-compose.yml"));
   await repository.push("A file for docker-compose");
   return bench;
 }

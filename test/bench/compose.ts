@@ -1,5 +1,5 @@
-import type { Bench } from "./bench";
-import type { Flow } from "./flow";
+import type { Bench } from "./bench.ts";
+import type { Flow } from "./flow.ts";
 
 /** docker-compose on the server, as one of test/bench/*.sh calls it, in a clone of the repository. */
 export function composeFlow(bench: Bench, name: "seed" | "compose"): Flow {

@@ -1,5 +1,5 @@
-import { type Bench, ENV_FILE } from "./bench";
-import type { Flow } from "./flow";
+import { type Bench, ENV_FILE } from "./bench.ts";
+import type { Flow } from "./flow.ts";
 
 /** `docker run` by hand: what no flow can be faster than. The image is there when the command is typed. */
 export function floorFlow(bench: Bench): Flow {

@@ -1,7 +1,7 @@
-import { initStack, pulumiOk, randomToken, type Stack } from "../../sandbox/stack";
-import type { Bench } from "./bench";
-import { newCommit } from "./measure";
-import { type Growth, median, rounded } from "./results";
+import { initStack, pulumiOk, randomToken, type Stack } from "../../sandbox/stack.ts";
+import type { Bench } from "./bench.ts";
+import { newCommit } from "./measure.ts";
+import { type Growth, median, rounded } from "./results.ts";
 
 const SIZES = [1, 5, 20];
 /** So many figures at least make a median. */

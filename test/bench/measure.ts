@@ -1,10 +1,10 @@
 import { get } from "node:http";
 import { loadavg } from "node:os";
-import { cutConnections } from "../../sandbox/server";
-import { startLoad } from "../e2e/load";
-import type { Bench } from "./bench";
-import type { Details, Flow } from "./flow";
-import type { Round } from "./results";
+import { cutConnections } from "../../sandbox/server.ts";
+import { startLoad } from "../e2e/load.ts";
+import type { Bench } from "./bench.ts";
+import type { Details, Flow } from "./flow.ts";
+import type { Round } from "./results.ts";
 
 /** How long the load runs before a command is typed, and after everything is well again. */
 const BEFORE = 500;

@@ -1,4 +1,4 @@
-import type { FlowName } from "./results";
+import type { FlowName } from "./results.ts";
 
 /** What a reader calls the flows. */
 export const NAMES: Record<FlowName, string> = {

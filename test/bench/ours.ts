@@ -1,16 +1,16 @@
-import { pulumiOk } from "../../sandbox/stack";
-import { operate } from "../e2e/operator";
-import type { Bench } from "./bench";
-import type { Details, Flow } from "./flow";
+import { pulumiOk } from "../../sandbox/stack.ts";
+import { operate } from "../e2e/operator.ts";
+import type { Bench } from "./bench.ts";
+import type { Details, Flow } from "./flow.ts";
 
 const PROXY = "training_bot_proxy";
 
-/** What an operator types: `npm run deploy`, `npm run rollback` and, where nothing is to be released, `pulumi up`. */
+/** What an operator types: `./delivery deploy`, `./delivery rollback` and, where nothing is to be released, `pulumi up`. */
 export function oursFlow(bench: Bench): Flow {
   const type = async (command: string): Promise<Details> => {
     const began = Date.now();
     const { exitCode, output } = await operate(bench.stack, command);
-    if (exitCode !== 0) throw new Error(`npm run ${command} ended with ${exitCode}:\n${output}`);
+    if (exitCode !== 0) throw new Error(`./delivery ${command} ended with ${exitCode}:\n${output}`);
     const built = /built in (\d+) s/.exec(output)?.[1];
     return { ...(built && { buildSeconds: Number(built) }), ...(await readSwap(bench, began)) };
   };

@@ -1,5 +1,5 @@
-import { FLOWS, type Results } from "./results";
-import { NAMES } from "./names";
+import { FLOWS, type Results } from "./results.ts";
+import { NAMES } from "./names.ts";
 
 /** What is drawn of each flow: one panel of horizontal bars for each unit. */
 const PANELS = [

@@ -1,11 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
-import { NAMES } from "./names";
-import { plot } from "./plot";
-import { FLOWS, type Measured, type Results, rounded } from "./results";
+import { NAMES } from "./names.ts";
+import { plot } from "./plot.ts";
+import { FLOWS, type Measured, type Results, rounded } from "./results.ts";
 
-const DOCS = join(__dirname, "..", "..", "docs");
+const DOCS = join(import.meta.dirname, "..", "..", "docs");
 export const DOCUMENT = join(DOCS, "BENCHMARKS.md");
 export const PLOT = join(DOCS, "benchmarks.svg");
 
@@ -134,12 +134,12 @@ function parts({ ours, floor }: Results): string {
     rollbackSwapSeconds = 0,
   } = ours;
   const rows = [
-    ["`npm run deploy` to its end", commandSeconds],
+    ["`./delivery deploy` to its end", commandSeconds],
     ["until the new commit answers", seconds],
     ["of that, the build (with Docker's cache)", buildSeconds],
     ["of that, requests are held", swapSeconds],
     ["requests are held in a rollback", rollbackSwapSeconds],
-    ["`npm run deploy` once more, with nothing new", repeatSeconds],
+    ["`./delivery deploy` once more, with nothing new", repeatSeconds],
     ["`docker run` by hand until it answers", floor.seconds],
   ];
   return `## What a release of ours consists of
@@ -183,7 +183,7 @@ pinned host key, kept connections of earlier commands cut, to the server's own D
 - **Ansible**: the job of this project, with its own modules: the repository, an image for each commit (a rollback builds
   nothing), network, database, bot, a proxy with this project's Caddyfile, the scripts for backups and their crontab entry. Its own defaults
   for SSH, no facts gathered ([playbook.yml](../test/bench/ansible/playbook.yml)).
-- **This project**: \`npm run deploy\`, \`npm run rollback\`.
+- **This project**: \`./delivery deploy\`, \`./delivery rollback\`.
 - **docker run by hand**: \`docker rm -f\` and \`docker run\` of an image that is there already ([floor.sh](../test/bench/floor.sh)):
   no build, no goodbye to the old bot, nobody who looks whether it went well.
 

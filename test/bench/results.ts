@@ -5,7 +5,7 @@ import { z } from "zod";
 export const FLOWS = ["seed", "compose", "ansible", "ours", "floor"] as const;
 export type FlowName = (typeof FLOWS)[number];
 
-const FILE = join(__dirname, "results.json");
+const FILE = join(import.meta.dirname, "results.json");
 const seconds = z.number().nonnegative();
 const count = z.number().int().nonnegative();
 

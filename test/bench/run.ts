@@ -1,16 +1,16 @@
 import { cpus, totalmem } from "node:os";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { docker, run } from "../../sandbox/docker";
-import { ansibleFlow, ansibleVersions } from "./ansible";
-import { type Bench, createBench } from "./bench";
-import { composeFlow } from "./compose";
-import { floorFlow } from "./floor";
-import type { Flow } from "./flow";
-import { measureGrowth } from "./growth";
-import { measure, newCommit, park, unpark } from "./measure";
-import { oursFlow } from "./ours";
-import { writeReport } from "./report";
+import { docker, run } from "../../sandbox/docker.ts";
+import { ansibleFlow, ansibleVersions } from "./ansible.ts";
+import { type Bench, createBench } from "./bench.ts";
+import { composeFlow } from "./compose.ts";
+import { floorFlow } from "./floor.ts";
+import type { Flow } from "./flow.ts";
+import { measureGrowth } from "./growth.ts";
+import { measure, newCommit, park, unpark } from "./measure.ts";
+import { oursFlow } from "./ours.ts";
+import { writeReport } from "./report.ts";
 import {
   type FlowName,
   FLOWS,
@@ -20,7 +20,7 @@ import {
   type Results,
   type Round,
   summarize,
-} from "./results";
+} from "./results.ts";
 
 const PARTS = [...FLOWS, "growth"] as const;
 

@@ -3,13 +3,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { run } from "../../sandbox/docker";
+import { execa } from "execa";
+import { run } from "../../sandbox/docker.ts";
 
-// See sandbox/docker.ts: execa is an ES module.
-const execaModule = import("execa");
-
-const ROOT = join(__dirname, "..", "..");
-const STAND_INS = join(__dirname, "actions");
+const ROOT = join(import.meta.dirname, "..", "..");
+const STAND_INS = join(import.meta.dirname, "actions");
 
 /** A run of a workflow as GitHub would have it. */
 export interface Run {
@@ -55,7 +53,6 @@ function standIns(): string[] {
 /** Runs a workflow with act on this machine; fails the test when a secret is in its log. */
 export async function act(wanted: Run): Promise<Ended> {
   const { event, file, payload = {}, secrets, variables, repositories, repository, apiUrl } = wanted;
-  const { execa } = await execaModule;
   const scratch = join(repositories, ".act");
   mkdirSync(scratch, { recursive: true });
   // act does not know this key yet; workflows.test.ts among the unit tests looks at it.

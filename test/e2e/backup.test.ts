@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { backupFile } from "../../infra/components/Backups";
+import { backupFile } from "../../infra/components/Backups.ts";
 import {
   loadImages,
   rebootServer,
@@ -11,11 +11,11 @@ import {
   serverExec,
   startServer,
   type ThrowawayServer,
-} from "../../sandbox/server";
-import { rawConfig, settings } from "../unit/fixtures";
+} from "../../sandbox/server.ts";
+import { rawConfig, settings } from "../unit/fixtures.ts";
 
 const NAME = "backup";
-const PROJECT = join(__dirname, "..", "..");
+const PROJECT = join(import.meta.dirname, "..", "..");
 const HOME = "/home/deploy/hockey";
 const BACKUPS = "/home/deploy/backups";
 const SETTINGS = `${HOME}/backups/settings`;

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
-import { loadImages, removeServer, serverExec, startServer } from "../../sandbox/server";
-import { pulumiOk, randomToken } from "../../sandbox/stack";
-import { blocks, readersTools } from "./documents";
-import { createWorld, eventually, up, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
+import { loadImages, removeServer, serverExec, startServer } from "../../sandbox/server.ts";
+import { pulumiOk, randomToken } from "../../sandbox/stack.ts";
+import { blocks, readersTools } from "./documents.ts";
+import { createWorld, eventually, up, type World } from "./world.ts";
 
 const NEW = "deployment-new";
 const ADMINISTRATOR = "ghp_administrator";
@@ -126,7 +126,7 @@ describe("docs/DEPLOYMENT.md", function () {
     const times = [...output.matchAll(/^== (\d+)$/gm)].map(([, seconds]) => Number(seconds));
     const from = all.findIndex((block) => block.includes("export SERVER="));
     const to = all.findIndex(
-      (block) => block.includes("npm run restore -- latest") && block.includes("server.host"),
+      (block) => block.includes("./delivery restore latest") && block.includes("server.host"),
     );
     console.log(
       `      bare new server to yesterday's data: ${(times[to + 1] ?? NaN) - (times[from] ?? NaN)} s`,

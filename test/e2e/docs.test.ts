@@ -3,14 +3,14 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { STACK_IMAGES } from "../../sandbox/images";
-import { createBotRepository } from "../../sandbox/repository";
-import { isFree, loadImages, removeServer, startServer } from "../../sandbox/server";
-import { randomToken } from "../../sandbox/stack";
-import { startTelegram } from "../../sandbox/telegram";
-import { blocks, PROJECT, readersTools } from "./documents";
-import { copyProject } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { STACK_IMAGES } from "../../sandbox/images.ts";
+import { createBotRepository } from "../../sandbox/repository.ts";
+import { isFree, loadImages, removeServer, startServer } from "../../sandbox/server.ts";
+import { randomToken } from "../../sandbox/stack.ts";
+import { startTelegram } from "../../sandbox/telegram.ts";
+import { blocks, PROJECT, readersTools } from "./documents.ts";
+import { copyProject } from "./world.ts";
 
 const NAME = "docs";
 

@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ThrowawayServer } from "../../sandbox/server";
+import type { ThrowawayServer } from "../../sandbox/server.ts";
 
-export const PROJECT = join(__dirname, "..", "..");
+export const PROJECT = join(import.meta.dirname, "..", "..");
 
 /** The commands of a document, block by block, without those that only show output. */
 export async function blocks(document: string): Promise<string[]> {

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { run } from "../../sandbox/docker";
-import { removeServer, startServer } from "../../sandbox/server";
-import { type Outcome, pulumi, pulumiOk } from "../../sandbox/stack";
-import { BROKEN, withValue } from "../unit/broken";
-import { isSecret } from "../unit/fixtures";
-import { createWorld, eventually, up, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { removeServer, startServer } from "../../sandbox/server.ts";
+import { type Outcome, pulumi, pulumiOk } from "../../sandbox/stack.ts";
+import { BROKEN, withValue } from "../unit/broken.ts";
+import { isSecret } from "../unit/fixtures.ts";
+import { createWorld, eventually, up, type World } from "./world.ts";
 
 const NO_DOCKER = "faults-without-docker";
 

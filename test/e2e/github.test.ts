@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { type DeployKey, type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
-import { serverExec } from "../../sandbox/server";
-import { pulumi, pulumiOk } from "../../sandbox/stack";
-import { operate } from "./operator";
-import { createWorld, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { type DeployKey, type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
+import { serverExec } from "../../sandbox/server.ts";
+import { pulumi, pulumiOk } from "../../sandbox/stack.ts";
+import { operate } from "./operator.ts";
+import { createWorld, type World } from "./world.ts";
 
 const TOKEN = "ghp_administrator";
 const GITHUB = "**hockey:index:Repository**";
@@ -26,7 +26,7 @@ describe("GitHub's side of the stack", () => {
     github.edit(WORKFLOW, "name: docker-compose down\n");
     world = await createWorld("github");
     await serverExec(world.server, ["bash", "-s", "--", "/srv/git/hockey.git", "example/hockey"], {
-      input: readFileSync(join(__dirname, "serve-git.sh"), "utf8"),
+      input: readFileSync(join(import.meta.dirname, "serve-git.sh"), "utf8"),
     });
     const plain = {
       "app.repository": "ssh://git@127.0.0.1/srv/git/example/hockey.git",

@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import type { FakeTelegram } from "../../sandbox/telegram";
+import type { FakeTelegram } from "../../sandbox/telegram.ts";
 
 /** What visitors and a chat have seen of the bot while it was under load. */
 export interface Seen {

@@ -6,11 +6,11 @@ import { createServer, type Server } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { AddressInfo } from "node:net";
-import { run } from "../../sandbox/docker";
-import { cutConnections, rebootServer } from "../../sandbox/server";
-import { pulumi, pulumiOk } from "../../sandbox/stack";
-import { operate } from "./operator";
-import { createWorld, eventually, unchanged, up, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { cutConnections, rebootServer } from "../../sandbox/server.ts";
+import { pulumi, pulumiOk } from "../../sandbox/stack.ts";
+import { operate } from "./operator.ts";
+import { createWorld, eventually, unchanged, up, type World } from "./world.ts";
 
 const HEALTH = "/home/deploy/hockey/health.json";
 
@@ -87,7 +87,7 @@ describe("operating the bot", () => {
     }
     const { exitCode, output } = await operator("restart", "--what");
     assert.equal(exitCode, 64);
-    assert.match(output, /^error: Unknown argument: what; see npm run restart -- --help$/m);
+    assert.match(output, /^error: Unknown argument: what; see \.\/delivery restart --help$/m);
   });
 
   it("deploys the newest commit, and has nothing to do a second time", async () => {
@@ -416,7 +416,7 @@ describe("operating the bot", () => {
       assert.equal(refused.exitCode, 3, refused.output);
       assert.match(
         refused.output,
-        /An earlier update was killed in the middle: .* go on with: npm run deploy -- --recover/,
+        /An earlier update was killed in the middle: .* go on with: \.\/delivery deploy --recover/,
       );
       const { exitCode, output } = await operator("deploy", "--recover");
       assert.equal(exitCode, 0, output);

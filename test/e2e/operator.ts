@@ -1,18 +1,15 @@
-import type { Outcome, Stack } from "../../sandbox/stack";
+import { execa } from "execa";
+import type { Outcome, Stack } from "../../sandbox/stack.ts";
 
-// See sandbox/docker.ts: execa is an ES module.
-const execaModule = import("execa");
-
-/** Types one of the operator's commands in the stack's project, as `npm run` would; its end is for the caller to judge. */
+/** Types one of the operator's commands in the stack's project, as a person would; its end is for the caller to judge. */
 export async function operate(
   stack: Stack,
   command: string,
   args: string[] = [],
   env: Record<string, string> = {},
 ): Promise<Outcome & { seconds: number }> {
-  const { execa } = await execaModule;
   const began = Date.now();
-  const result = await execa(process.execPath, ["--import", "tsx", `scripts/${command}.ts`, ...args], {
+  const result = await execa("./delivery", [...command.split(" "), ...args], {
     cwd: stack.project,
     env: { ...stack.env, PULUMI_STACK: stack.name, ...env },
     all: true,

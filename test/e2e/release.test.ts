@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pulumiOk, randomToken } from "../../sandbox/stack";
-import { type Load, type Seen, startLoad } from "./load";
-import { operate } from "./operator";
-import { createWorld, eventually, up, type World } from "./world";
+import { pulumiOk, randomToken } from "../../sandbox/stack.ts";
+import { type Load, type Seen, startLoad } from "./load.ts";
+import { operate } from "./operator.ts";
+import { createWorld, eventually, up, type World } from "./world.ts";
 
 /** How long the load goes on after a command, so that what comes late is seen too. */
 const AFTERMATH = 1500;

@@ -5,16 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { run as command } from "../../sandbox/docker";
+import { run as command } from "../../sandbox/docker.ts";
 import {
   rebootServer,
   removeServer,
   serverExec,
   startServer,
   type ThrowawayServer,
-} from "../../sandbox/server";
+} from "../../sandbox/server.ts";
 
-const SCRIPT = join(__dirname, "../../scripts/setup-server.sh");
+const SCRIPT = join(import.meta.dirname, "../../scripts/setup-server.sh");
 const PASSWORD = "correct-horse-battery-staple";
 
 interface Outcome {

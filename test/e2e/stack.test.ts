@@ -3,11 +3,11 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { rebootServer } from "../../sandbox/server";
-import { initStack, pulumi, pulumiOk, randomToken } from "../../sandbox/stack";
-import { operate } from "./operator";
-import { createWorld, eventually, freshClone, unchanged, up, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { rebootServer } from "../../sandbox/server.ts";
+import { initStack, pulumi, pulumiOk, randomToken } from "../../sandbox/stack.ts";
+import { operate } from "./operator.ts";
+import { createWorld, eventually, freshClone, unchanged, up, type World } from "./world.ts";
 
 interface Health {
   status: string;

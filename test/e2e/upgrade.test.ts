@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cutConnections, loadImages, serverExec } from "../../sandbox/server";
-import { pulumi, pulumiOk } from "../../sandbox/stack";
-import { type Seen, startLoad } from "./load";
-import { operate } from "./operator";
-import { createWorld, eventually, unchanged, up, type World } from "./world";
+import { cutConnections, loadImages, serverExec } from "../../sandbox/server.ts";
+import { pulumi, pulumiOk } from "../../sandbox/stack.ts";
+import { type Seen, startLoad } from "./load.ts";
+import { operate } from "./operator.ts";
+import { createWorld, eventually, unchanged, up, type World } from "./world.ts";
 
 const OLD = "training_bot_db_data";
 const NEW = "training_bot_db_data_15";
@@ -108,7 +108,7 @@ describe("an upgrade of PostgreSQL", function () {
     const { exitCode, output } = await pulumi(world.stack, ["preview", "--expect-no-changes"]);
     assert.equal(exitCode, 0, output);
     const warning =
-      /PostgreSQL 13 has had no security fixes since 2025-11-13; move the data to a newer one with: npm run database:upgrade -- 17/g;
+      /PostgreSQL 13 has had no security fixes since 2025-11-13; move the data to a newer one with: \.\/delivery database upgrade 17/g;
     const [, diagnostics = ""] = output.split("Diagnostics:");
     assert.equal(diagnostics.match(warning)?.length, 1, output);
   });
@@ -132,7 +132,7 @@ describe("an upgrade of PostgreSQL", function () {
     const { stdout } = await upgrade("--help");
     assert.match(
       stdout,
-      /database:upgrade -- <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
+      /database upgrade -- <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
     );
     await runsAsBefore();
   });
@@ -147,7 +147,7 @@ describe("an upgrade of PostgreSQL", function () {
     };
     assert.match(
       await attempt("database.image", "postgres:15"),
-      /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: npm run database:upgrade -- 15 Nothing was changed/,
+      /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15 Nothing was changed/,
     );
     assert.match(
       await attempt("database.volume", "another"),
@@ -265,7 +265,7 @@ describe("an upgrade of PostgreSQL", function () {
     console.log(`      ${seconds.toFixed(1)} s in all, ${held}`);
     assert.deepEqual(seen.failed, []);
     assert.deepEqual([seen.overlaps, seen.lost], [0, 0]);
-    assert.match(output, /database:upgrade: PostgreSQL 15 runs \(before: 13\), [\d.]+ s in all$/m);
+    assert.match(output, /database upgrade: PostgreSQL 15 runs \(before: 13\), [\d.]+ s in all$/m);
     assert.match(
       output,
       /kept in the volume training_bot_db_data; .* remove it with: ssh .* docker volume rm training_bot_db_data$/m,
@@ -318,7 +318,7 @@ describe("an upgrade of PostgreSQL", function () {
     const { output } = await pulumi(world.stack, ["preview"]);
     assert.match(
       output.replaceAll(/\s+/g, " "),
-      /finish an upgrade that was cut off with `npm run database:upgrade -- 15`/,
+      /finish an upgrade that was cut off with `\.\/delivery database upgrade 15`/,
     );
     const { exitCode, output: said } = await upgrade("15");
     assert.equal(exitCode, 0, said);
@@ -343,7 +343,7 @@ describe("an upgrade of PostgreSQL", function () {
   /** The command in a process group of its own, which can be killed as a whole. */
   function begin() {
     const { stack } = world;
-    return spawn(process.execPath, ["--import", "tsx", "scripts/database-upgrade.ts", "15"], {
+    return spawn("./delivery", ["database", "upgrade", "15"], {
       cwd: stack.project,
       env: { ...process.env, ...stack.env, PULUMI_STACK: stack.name },
       stdio: "ignore",

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github";
-import { serverExec } from "../../sandbox/server";
-import { pulumiOk, randomToken } from "../../sandbox/stack";
-import { act, cloneAs, type Ended, type Run } from "./act";
-import { copyProject, createWorld, eventually, type World } from "./world";
+import { run } from "../../sandbox/docker.ts";
+import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github.ts";
+import { serverExec } from "../../sandbox/server.ts";
+import { pulumiOk, randomToken } from "../../sandbox/stack.ts";
+import { act, cloneAs, type Ended, type Run } from "./act.ts";
+import { copyProject, createWorld, eventually, type World } from "./world.ts";
 
-const ROOT = join(__dirname, "..", "..");
-const COMPOSE = join(__dirname, "compose");
+const ROOT = join(import.meta.dirname, "..", "..");
+const COMPOSE = join(import.meta.dirname, "compose");
 const RUN_TOKEN = "ghs_run";
 const BOT = "example/hockey";
 const INFRA = "example/hockey-delivery";
@@ -90,7 +90,7 @@ describe("the workflows, run", function () {
       `${packages.filter((line) => /^(flake8|pytest)/.test(line)).join("\n")}\n`,
     );
     rmSync(join(directory, "tests"), { recursive: true });
-    cpSync(join(__dirname, "small-tests"), join(directory, "tests"), { recursive: true });
+    cpSync(join(import.meta.dirname, "small-tests"), join(directory, "tests"), { recursive: true });
   }
 
   const nextCommit = () => world.release("README.md", (text) => `${text}\n`);

@@ -1,12 +1,12 @@
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { run } from "../../sandbox/docker";
-import { type BotRepository, createBotRepository } from "../../sandbox/repository";
-import { removeServer, serverExec, startServer, type ThrowawayServer } from "../../sandbox/server";
-import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "../../sandbox/stack";
-import { type FakeTelegram, startTelegram } from "../../sandbox/telegram";
-import { PROJECT } from "./documents";
+import { run } from "../../sandbox/docker.ts";
+import { type BotRepository, createBotRepository } from "../../sandbox/repository.ts";
+import { removeServer, serverExec, startServer, type ThrowawayServer } from "../../sandbox/server.ts";
+import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "../../sandbox/stack.ts";
+import { type FakeTelegram, startTelegram } from "../../sandbox/telegram.ts";
+import { PROJECT } from "./documents.ts";
 
 /** A throwaway server, the sample bot's repository on it, a fake Telegram, and a stack that is configured but not up. */
 export interface World {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { plot } from "../bench/plot";
-import { DOCUMENT, judge, PLOT, report } from "../bench/report";
-import { FLOWS, readResults, type Results } from "../bench/results";
+import { plot } from "../bench/plot.ts";
+import { DOCUMENT, judge, PLOT, report } from "../bench/report.ts";
+import { FLOWS, readResults, type Results } from "../bench/results.ts";
 
 const REQUIRED = [
   ...(["seconds", "failed", "slowestSeconds"] as const),

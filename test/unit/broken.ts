@@ -1,4 +1,4 @@
-import { rawConfig } from "./fixtures";
+import { rawConfig } from "./fixtures.ts";
 
 /** The complete configuration with one thing changed: sets a value at a dotted path; `undefined` removes it. */
 export function withValue(path: string, value: unknown): Record<string, unknown> {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { parseConfig } from "../../infra/config";
-import { ConfigError } from "../../infra/faults";
-import { databaseVolume } from "../../infra/schema";
-import { BROKEN, withValue } from "./broken";
-import { isSecret, rawConfig, settings } from "./fixtures";
+import { parseConfig } from "../../infra/config.ts";
+import { ConfigError } from "../../infra/model/config-errors.ts";
+import { databaseVolume } from "../../infra/model/schema.ts";
+import { BROKEN, withValue } from "./broken.ts";
+import { isSecret, rawConfig, settings } from "./fixtures.ts";
 
 function refusal(raw: Record<string, unknown>, secret = isSecret): string {
   try {

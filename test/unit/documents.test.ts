@@ -2,12 +2,25 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const ROOT = join(__dirname, "..", "..");
+import { VERBS } from "../../operator/verbs.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
 const read = (...path: string[]) => readFileSync(join(ROOT, ...path), "utf8");
 
 /** The text of all code that prints something to an operator. */
 function code(): string {
-  return ["infra", "infra/components", "scripts", "scripts/lib", "examples/hockey"]
+  return [
+    ...[
+      "infra",
+      "infra/components",
+      "infra/model",
+      "operator",
+      "operator/commands",
+      "operator/release",
+      ".github/scripts",
+    ],
+    ...["operator/health", "operator/database", "scripts", "scripts/server", "examples/hockey"],
+  ]
     .flatMap((directory) =>
       readdirSync(join(ROOT, directory), { withFileTypes: true })
         .filter((entry) => entry.isFile())
@@ -29,8 +42,16 @@ describe("docs/DEPLOYMENT.md", () => {
 
   it("names only commands that there are", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    for (const document of ["README.md", "docs/DEPLOYMENT.md", "docs/QUICKSTART.md", "docs/ARCHITECTURE.md"])
+    for (const document of [
+      "README.md",
+      "docs/DEPLOYMENT.md",
+      "docs/QUICKSTART.md",
+      "docs/ARCHITECTURE.md",
+    ]) {
       for (const [, name = ""] of read(document).matchAll(/npm run ([\w:]+)/g))
         assert.ok(name in scripts, `${document}: npm run ${name}`);
+      for (const [, name = ""] of read(document).matchAll(/\.\/delivery (database upgrade|[a-z]+)/g))
+        assert.ok(name in VERBS, `${document}: ./delivery ${name}`);
+    }
   });
 });

@@ -1,5 +1,5 @@
-import { parseConfig, type Settings } from "../../infra/config";
-import { SECRET_KEYS } from "../../infra/schema";
+import { parseConfig, type Settings } from "../../infra/config.ts";
+import { SECRET_KEYS } from "../../infra/model/schema.ts";
 
 export { SECRET_KEYS };
 

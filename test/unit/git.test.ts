@@ -3,10 +3,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gitSsh, hasRepositoryKey } from "../../infra/git";
-import { settings } from "./fixtures";
+import { gitSsh, hasRepositoryKey } from "../../infra/model/git.ts";
+import { settings } from "./fixtures.ts";
 
-const SCRIPTS = join(__dirname, "..", "..", "scripts");
+const SCRIPTS = join(import.meta.dirname, "..", "..", "scripts", "server");
 
 /** The settings of a stack that manages GitHub's me/hockey, or does not, and whose bot is at an address. */
 const at = (repository: string, manage = true) => ({

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github";
+import { checkToken, GitHubError } from "../../infra/check-github.ts";
+import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github.ts";
 
-const SCRIPTS = join(__dirname, "..", "..", "scripts");
+const REPORT = join(import.meta.dirname, "..", "..", ".github", "scripts", "report-to-github.ts");
 
 let github: FakeGitHub;
 
-/** Runs one of the scripts beside the fake, which needs this process to answer. */
-function script(file: string, args: string[], env: Record<string, string>, input = "") {
-  const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", join(SCRIPTS, file), ...args], {
+/** Runs the script beside the fake, which needs this process to answer. */
+function script(args: string[], env: Record<string, string>, input: string) {
+  const child: ChildProcess = spawn(process.execPath, [REPORT, ...args], {
     env: { PATH: process.env.PATH, ...env },
   });
   child.stdin?.end(input);
@@ -39,10 +40,13 @@ describe("the check of GITHUB_TOKEN", function () {
   withFake(this);
 
   const check = (token: string, repository = "hockey", branch = "main") =>
-    script("check-github.ts", ["me", repository, branch], {
-      GITHUB_BASE_URL: github.url,
-      GITHUB_TOKEN: token,
-    });
+    checkToken({ owner: "me", repository, branch }, { baseUrl: github.url, token }).then(
+      () => "",
+      (error: unknown) => {
+        assert.ok(error instanceof GitHubError);
+        return error.message;
+      },
+    );
 
   const all = {
     actions_variables: "write",
@@ -76,9 +80,8 @@ describe("the check of GITHUB_TOKEN", function () {
     it(what, async () => {
       if (rights) github.addToken(token, rights);
       const answer = await check(token);
-      assert.match(answer.said, said);
-      assert.equal(answer.status, answer.said === "" ? 0 : 1);
-      assert.ok(!answer.said.includes("\n"), answer.said);
+      assert.match(answer, said);
+      assert.ok(!answer.includes("\n"), answer);
       assert.deepEqual(
         github.requests.filter(({ method }) => method !== "GET"),
         [],
@@ -92,28 +95,28 @@ describe("the check of GITHUB_TOKEN", function () {
     });
 
     it("names a repository that is not there", async () => {
-      const { said } = await check("ghp_x", "hokey");
+      const said = await check("ghp_x", "hokey");
       assert.match(
         said,
-        /repository me\/hokey is not there, .*correct `github\.owner` or `github\.repository`/,
+        /repository me\/hokey does not exist, .*correct `github\.owner` or `github\.repository`/,
       );
     });
 
     it("names a branch that is not there", async () => {
-      const { said } = await check("ghp_x", "hockey", "mian");
+      const said = await check("ghp_x", "hockey", "mian");
       assert.match(said, /me\/hockey has no branch mian; correct `github\.branch`, or push it/);
     });
 
     it("says when a rate limit ends", async () => {
       github.fail({ status: 403 });
-      assert.match((await check("ghp_x")).said, /rate limit .* is used up; try again at \d\d:\d\d UTC/);
+      assert.match(await check("ghp_x"), /rate limit .* is used up; try again at \d\d:\d\d UTC/);
     });
 
     it("gets over two faults of GitHub's, and gives up at three", async () => {
       github.fail({ status: 502, times: 2 });
-      assert.deepEqual(await check("ghp_x"), { status: 0, said: "" });
+      assert.equal(await check("ghp_x"), "");
       github.fail({ status: 502, times: 3 });
-      assert.match((await check("ghp_x")).said, /GitHub does not answer at .* \(502\); try again later/);
+      assert.match(await check("ghp_x"), /GitHub does not answer at .* \(502\); try again later/);
     });
   });
 });
@@ -123,7 +126,6 @@ describe("a report to GitHub", function () {
 
   const report = (args: string[], input: string) =>
     script(
-      "report-to-github.ts",
       args,
       { GITHUB_API_URL: github.apiUrl, GITHUB_REPOSITORY: "me/hockey", GITHUB_TOKEN: "ghs_run" },
       input,

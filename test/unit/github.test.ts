@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sodium from "libsodium-wrappers";
-import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github";
+import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
 
 const OWNER_TOKEN = "ghp_all";
 const WORKFLOW = ".github/workflows/deploy.yml";

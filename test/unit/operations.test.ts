@@ -1,15 +1,15 @@
 import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
-import { parsePlainConfig } from "../../infra/schema";
-import { findNews, remember, sendAlert, tell } from "../../scripts/lib/alerts";
-import { hasAnotherKey, type State, withoutServer } from "../../scripts/lib/another-server";
-import { ago, bytes, judge, type Report, worst } from "../../scripts/lib/checks";
-import { findLock } from "../../scripts/lib/lock";
-import { parseHistory, type Update } from "../../scripts/lib/pulumi";
-import { chooseRollback, withRelease } from "../../scripts/lib/release";
-import { withConfig } from "../../scripts/lib/update";
-import { statusPage } from "../../scripts/lib/status-page";
-import { rawConfig } from "./fixtures";
+import { parsePlainConfig } from "../../infra/model/schema.ts";
+import { findNews, remember, sendAlert, tell } from "../../operator/health/alerts.ts";
+import { hasAnotherKey, type State, withoutServer } from "../../operator/release/server-migration.ts";
+import { ago, bytes, judge, type Report, worst } from "../../operator/health/checks.ts";
+import { findLock } from "../../operator/lock.ts";
+import { parseHistory, type Update } from "../../operator/pulumi.ts";
+import { chooseRollback, withRelease } from "../../operator/release/release.ts";
+import { withConfig } from "../../operator/release/update.ts";
+import { statusPage } from "../../operator/health/status-page.ts";
+import { rawConfig } from "./fixtures.ts";
 
 const [A, B, C] = ["a1".repeat(20), "b2".repeat(20), `b2b2b2${"c".repeat(34)}`] as const;
 const plain = parsePlainConfig(rawConfig());
@@ -224,7 +224,7 @@ describe("the checks", () => {
       { containers: [{ name: "training_bot", status: "gone" }] },
       "training_bot",
       "critical",
-      /is gone; put it back with: npm run deploy/,
+      /is gone; put it back with: \.\/delivery deploy/,
     ],
     [
       { containers: [{ name: "training_bot", status: "restarting" }] },
@@ -287,7 +287,7 @@ describe("the checks", () => {
     ],
     [
       { ...withBackup("2026-06-09T06:00:05Z"), clock: Date.parse("2026-06-10T08:01:00Z") / 1000 },
-      ...(["backup", "critical", /26 h ago: too old; make one with: npm run backup/] as const),
+      ...(["backup", "critical", /26 h ago: too old; make one with: \.\/delivery backup/] as const),
     ],
     [withBackup("2026-06-09T18:00:00Z"), "backup", "warning", /18 h ago: one is missing/],
     [withBackup("2026-06-01T06:00:00Z"), "backup", "critical", /too old/],
@@ -389,13 +389,9 @@ describe("figures for a reader", () => {
 
 describe("health, when it cannot be asked for", () => {
   it("does not end with the status of a warning", () => {
-    const { status, stderr } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", "scripts/health.ts", "--stack", "none"],
-      {
-        encoding: "utf8",
-      },
-    );
+    const { status, stderr } = spawnSync("./delivery", ["health", "--stack", "none"], {
+      encoding: "utf8",
+    });
     assert.equal(status, 3, stderr);
     assert.match(stderr, /^error: There is no Pulumi\.none\.yaml; name a stack with --stack/m);
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dataDirectory, imageOf, majorOf, MAJORS, supportWarning } from "../../infra/postgres";
+import { dataDirectory, imageOf, majorOf, MAJORS, supportWarning } from "../../infra/model/postgres.ts";
 
 const DIGEST = `@sha256:${"0".repeat(64)}`;
 
@@ -40,7 +40,7 @@ describe("a version of PostgreSQL", () => {
     assert.equal(supportWarning("postgres:13", new Date("2025-11-13T23:59:59Z")), undefined);
     assert.equal(
       supportWarning("postgres:13", new Date("2025-11-14T00:00:00Z")),
-      "PostgreSQL 13 has had no security fixes since 2025-11-13; move the data to a newer one with: npm run database:upgrade -- 17",
+      "PostgreSQL 13 has had no security fixes since 2025-11-13; move the data to a newer one with: ./delivery database upgrade 17",
     );
     for (const image of ["postgres:18", "postgres:bookworm", "postgres:99", `postgres${DIGEST}`]) {
       assert.equal(supportWarning(image, new Date("2028-01-01")), undefined, image);

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { rawConfig, SECRET_KEYS } from "./fixtures";
+import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
 
 /** What the program registered, by the engine's type and the resource's name. */
 let registered: pulumi.runtime.MockResourceArgs[] = [];
+/** How often the program has run. */
+let runs = 0;
 
 /** An output as the engine would see it. */
 function value<T>(output: pulumi.Output<T>): Promise<T> {
@@ -52,10 +55,11 @@ async function runProgram(changes: Record<string, unknown> = {}): Promise<void> 
     Object.fromEntries(config) as Record<string, string>,
     SECRET_KEYS.map((key) => `hockey:${key}`),
   );
-  const program = require.resolve("../../infra/index");
-  Reflect.deleteProperty(require.cache, program);
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the program runs when it is loaded, and twice here
-  const { containers } = require(program) as { containers: pulumi.Output<string>[] };
+  // The program runs when it is loaded; another query is another module.
+  runs += 1;
+  const { containers } = (await import(`../../infra/index.ts?run=${runs}`)) as {
+    containers: pulumi.Output<string>[];
+  };
   await Promise.all(containers.map(value));
   // The last resource depends on the containers; under mocks nobody tells when it is registered.
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -64,18 +68,23 @@ async function runProgram(changes: Record<string, unknown> = {}): Promise<void> 
 describe("the stack", () => {
   const path = process.env.PATH;
   // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
-  const guards = require.resolve("../../infra/guards");
+  let hooks: ReturnType<typeof registerHooks> | undefined;
   const bin = mkdtempSync(join(tmpdir(), "no-server-"));
 
   before(async () => {
     writeFileSync(join(bin, "ssh"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
     process.env.PATH = `${bin}:${path ?? ""}`;
-    require.cache[guards] = { exports: { guard: () => undefined } } as NodeJS.Module;
+    hooks = registerHooks({
+      resolve: (specifier, context, next) =>
+        specifier === "./guards.ts"
+          ? { url: "data:text/javascript,export const guard = () => {};", shortCircuit: true }
+          : next(specifier, context),
+    });
     await runProgram();
   });
 
   after(() => {
-    Reflect.deleteProperty(require.cache, guards);
+    hooks?.deregister();
     process.env.PATH = path;
     rmSync(bin, { recursive: true });
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
-import { startTelegram, type FakeTelegram, type Update } from "../../sandbox/telegram";
+import { startTelegram, type FakeTelegram, type Update } from "../../sandbox/telegram.ts";
 
 // What the Bot API promises of the objects that the fake hands out: the fields that are not optional, and those of the
 // optional ones that it uses. Extract of api.json in https://github.com/PaulSonOfLars/telegram-bot-api-spec.
@@ -311,7 +311,7 @@ describe("fake Telegram Bot API", () => {
         ...init,
         headers: { "content-type": "application/json" },
       });
-      return { status: response.status, body: (await response.json()) as unknown };
+      return { status: response.status, body: await response.json() };
     };
 
     it("queues a message, and lists what was sent and who polled", async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { DEPLOY_KEY } from "../../infra/ssh";
+import { DEPLOY_KEY } from "../../infra/model/ssh.ts";
 
 /** What neither a linter asks for nor a local run would show: rules of this house. */
 
@@ -33,8 +33,9 @@ interface Workflow {
   concurrency?: Record<string, unknown>;
   jobs: Record<string, Job>;
 }
+import { VERBS } from "../../operator/verbs.ts";
 
-const DIRECTORY = join(__dirname, "..", "..", ".github", "workflows");
+const DIRECTORY = join(import.meta.dirname, "..", "..", ".github", "workflows");
 const FILES = readdirSync(DIRECTORY).filter((file) => file.endsWith(".yml"));
 const text = (file: string) => readFileSync(join(DIRECTORY, file), "utf8");
 const workflow = (file: string) => parse(text(file)) as Workflow;
@@ -119,7 +120,7 @@ describe("the workflows", () => {
       it("gets no administrator's token, and passes GitHub over", () => {
         assert.doesNotMatch(JSON.stringify(job), /ADMIN|GH_PAT|secrets\.GITHUB_TOKEN/);
         const calls = JSON.stringify(job.steps);
-        if (!/npm run --silent (deploy|rollback|drift)|pulumi preview/.test(calls)) return;
+        if (!/\.\/delivery (deploy|rollback|drift)|pulumi preview/.test(calls)) return;
         const passedOver =
           job.env?.PULUMI_OPTION_EXCLUDE ?? /PULUMI_OPTION_EXCLUDE='([^']*)' pulumi/.exec(calls)?.[1];
         assert.equal(passedOver, "**hockey:index:Repository**");
@@ -171,14 +172,11 @@ describe("the workflows", () => {
   });
 
   it("call only commands that there are", () => {
-    const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as {
-      scripts: Record<string, string>;
-    };
     const called = FILES.flatMap((file) =>
-      [...text(file).matchAll(/npm run --silent ([\w-]+)/g)].map(([, name]) => name),
+      [...text(file).matchAll(/(?<!\.)\.\/delivery ([a-z]+)/g)].map(([, name]) => name ?? ""),
     );
     assert.ok(called.length > 8);
-    for (const name of called) assert.ok(name && name in scripts, `npm run ${name ?? ""}`);
+    for (const name of called) assert.ok(name in VERBS, `./delivery ${name}`);
   });
 
   it("are explained, with every secret and variable they use", () => {

@@ -1,0 +1,15 @@
+import { onBackups } from "../database/backups.ts";
+import { define } from "../command.ts";
+import { openStack } from "../stack.ts";
+
+export default define({
+  name: "backups",
+  describe:
+    "List the backups, newest first, with their age and whether they were proven. Over SSH alone, without Pulumi",
+  options: (args) => args.option("json", { type: "boolean", default: false, describe: "As JSON" }),
+  exits: { 1: "failed" },
+  async run({ stack, json }) {
+    await onBackups(openStack(stack), "restore-db.sh", ["list", ...(json ? ["--json"] : [])]);
+    return undefined;
+  },
+});

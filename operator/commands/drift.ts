@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { hasRepositoryKey, repositoryKeyFile } from "../../infra/model/git.ts";
+import { EXIT, OperatorError, define } from "../command.ts";
+import { currentLock, refuseLocked } from "../lock.ts";
+import { pulumi } from "../pulumi.ts";
+import { Server } from "../server.ts";
+import { openStack, type Stack } from "../stack.ts";
+
+/** The exit status of Pulumi's command line for "expected no changes, but found some". */
+const FOUND_CHANGES = 7;
+const DRIFTED = 2;
+const LOCK_PAUSE = 3;
+
+export default define({
+  name: "drift",
+  describe:
+    "Compare the server with what the stack put there: containers, networks and images as Pulumi sees them, and every file by its checksum. Changes nothing",
+  options: (args) =>
+    args.option("wait", {
+      type: "number",
+      default: 300,
+      describe: "Seconds to wait while an update has the stack",
+    }),
+  exits: {
+    1: "could not be found out",
+    [DRIFTED]: "something differs",
+    [EXIT.locked]: "an update has the stack",
+  },
+  async run({ stack: name, wait }) {
+    const stack = openStack(name);
+    const server = new Server(stack);
+    const { deployPath } = stack.settings.server;
+    await untilUnlocked(stack, wait);
+    // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
+    const made = hasRepositoryKey(stack.settings) ? [repositoryKeyFile(stack.settings.server)] : [];
+    const files = (await server.ask("check-files.sh", [deployPath, ...made])).split("\n").filter(Boolean);
+    const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
+    const { status, stdout, stderr } = await pulumi(stack, refresh);
+    // A preview takes no lock: what an update has changed meanwhile is no drift.
+    const lock = await currentLock(stack);
+    if (lock !== undefined) refuseLocked(lock);
+    if (status !== 0 && status !== FOUND_CHANGES) {
+      throw new OperatorError(`Pulumi could not compare: ${(stderr || stdout).trim()}`);
+    }
+    if (status === FOUND_CHANGES) {
+      console.log(stdout.trim());
+      console.log(
+        "\nContainers, networks or images differ from the stack; mend them with: ./delivery deploy RUNNING-COMMIT, or pulumi up --refresh",
+      );
+    }
+    for (const line of files) console.log(`${line} in ${deployPath}`);
+    if (files.length > 0)
+      console.log("Files differ from what the stack put there; mend them with: pulumi up");
+    if (files.length > 0) await server.write(`${deployPath}/damaged`, new Date().toISOString());
+    const drifted = status === FOUND_CHANGES || files.length > 0;
+    if (!drifted) console.log("no drift: the server is as the stack left it");
+    await server.write(
+      `${deployPath}/drift.json`,
+      JSON.stringify({ time: new Date().toISOString(), drifted }),
+    );
+    return drifted ? DRIFTED : undefined;
+  },
+});
+
+async function untilUnlocked(stack: Stack, wait: number): Promise<void> {
+  const deadline = Date.now() + wait * 1000;
+  for (;;) {
+    const lock = await currentLock(stack);
+    if (lock === undefined) return;
+    if (lock.dead || Date.now() > deadline) refuseLocked(lock);
+    await sleep(LOCK_PAUSE * 1000);
+  }
+}

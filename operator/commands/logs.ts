@@ -1,0 +1,30 @@
+import { OperatorError, define } from "../command.ts";
+import { lastLine } from "../run.ts";
+import { Server } from "../server.ts";
+import { openStack } from "../stack.ts";
+
+export default define({
+  name: "logs",
+  positional: "[lines]",
+  describe: "Show the bot's last log lines. Over SSH alone, without Pulumi",
+  options: (args) =>
+    args
+      .positional("lines", { type: "number", default: 100, describe: "How many" })
+      .option("follow", { type: "boolean", describe: "Go on with new ones, until Ctrl-C" })
+      .option("db", {
+        type: "boolean",
+        describe: "The database's instead",
+        conflicts: "proxy",
+      })
+      .option("proxy", { type: "boolean", describe: "The proxy's instead" })
+      .check(({ lines }) => (Number.isInteger(lines) && lines >= 0) || "lines must be a whole number"),
+  exits: { 1: "failed" },
+  async run({ stack: name, lines, follow, db, proxy }) {
+    const stack = openStack(name);
+    const container = `${stack.settings.name}${db ? "_db" : proxy ? "_proxy" : ""}`;
+    const args = [container, String(lines), ...(follow ? ["--follow"] : [])];
+    const { status, stderr } = await new Server(stack).script("show-logs.sh", args, { show: ["stdout"] });
+    if (status !== 0) throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
+    return undefined;
+  },
+});

@@ -1,0 +1,81 @@
+import { writeFileSync } from "node:fs";
+import { type ContainerReport, ago, judge, readReport } from "../health/checks.ts";
+import { define } from "../command.ts";
+import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
+import { readHistory, type Update } from "../pulumi.ts";
+import { short } from "../release/release.ts";
+import { Server } from "../server.ts";
+import { openStack } from "../stack.ts";
+import { statusPage } from "../health/status-page.ts";
+import { heading, paint, table } from "../table.ts";
+
+/** How many releases the screen shows. */
+const RELEASES = 5;
+/** Seconds after which the screen does without Pulumi's history. */
+const HISTORY_SECONDS = 10;
+
+export const CONTAINER_COLUMNS = ["container", "status", "health", "since", "commit", "restarts", "memory"];
+
+export default define({
+  name: "status",
+  describe:
+    "Show what runs and how it is, on one screen. Over SSH alone; Pulumi's history is shown where it can be had",
+  options: (args) =>
+    args
+      .option("html", { type: "string", describe: "Write it as one self-contained HTML page to this file" })
+      .option("json", { type: "boolean", default: false, describe: "As JSON" }),
+  exits: { 1: "the server could not be asked" },
+  async run({ stack: name, html, json }) {
+    const stack = openStack(name);
+    const [report, history] = await Promise.all([
+      readReport(new Server(stack), stack.settings),
+      readHistory(stack, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
+    ]);
+    const now = new Date();
+    const verdicts = judge(report, stack.settings, now);
+    const updates = typeof history === "string" ? [] : history.filter(({ kind }) => kind === "update");
+    const view = {
+      title: `${stack.settings.name} on ${stack.settings.server.host} (stack ${stack.name})`,
+      time: now.toISOString(),
+      verdicts,
+      containers: report.containers.map((container) => containerRow(container, report.memory, report.clock)),
+      releases: updates.slice(0, RELEASES).map(historyRow),
+      note: typeof history === "string" ? history : releaseNote(updates),
+    };
+    if (html !== undefined) {
+      writeFileSync(
+        html,
+        statusPage({ ...view, containerColumns: CONTAINER_COLUMNS, releaseColumns: HISTORY_COLUMNS }),
+      );
+      console.log(`written to ${html}`);
+    } else if (json) {
+      console.log(JSON.stringify({ ...view, report }, null, 2));
+    } else {
+      console.log(view.title);
+      console.log(heading("Checks"));
+      console.log(
+        table(
+          ["", "check", ""],
+          verdicts.map(({ check, level, text }) => [paint(level), check, text]),
+        ),
+      );
+      console.log(heading("Containers"));
+      console.log(table(CONTAINER_COLUMNS, view.containers));
+      console.log(heading("Last releases"));
+      console.log(updates.length > 0 ? table(HISTORY_COLUMNS, view.releases) : view.note);
+    }
+    return undefined;
+  },
+});
+
+function containerRow(
+  container: ContainerReport,
+  memory: Record<string, string> | null,
+  clock: number,
+): string[] {
+  const { name, status, health = "", started = "", commit = "", restarts = 0 } = container;
+  const since = status === "running" ? ago(clock * 1000 - Date.parse(started)) : "";
+  return [name, status, health || "-", since, short(commit) || "-", String(restarts), memory?.[name] ?? "-"];
+}
+
+const releaseNote = (updates: Update[]) => (updates.length === 0 ? "Nothing has been released yet." : "");

@@ -1,0 +1,22 @@
+import type { Argv } from "yargs";
+import { EXIT } from "../command.ts";
+
+/** Exit statuses of every command that makes a release. */
+export const RELEASE_EXITS = {
+  [EXIT.locked]: "another update has the stack, or was killed and has left its lock",
+};
+
+/** Options of every command that makes a release. */
+export function releaseOptions<T>(args: Argv<T>) {
+  return args
+    .option("wait", {
+      type: "number",
+      default: 300,
+      describe: "Seconds to wait while another update has the stack",
+    })
+    .option("recover", {
+      type: "boolean",
+      default: false,
+      describe: "First take the stack from an update that was killed: its lock, and what it left half done",
+    });
+}

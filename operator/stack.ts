@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { ConfigError } from "../infra/model/config-errors.ts";
+import { type PlainSettings, parsePlainConfig } from "../infra/model/schema.ts";
+import { OperatorError } from "./command.ts";
+
+/** The project's directory. Everything here runs in it: infra/ssh.ts and Pulumi count paths from it. */
+export const PROJECT = join(import.meta.dirname, "..");
+
+/** A stack as its configuration file describes it: all that a command needs while Pulumi's state is out of reach. */
+export interface Stack {
+  name: string;
+  /** The configuration file in the project's directory. */
+  file: string;
+  settings: PlainSettings;
+  /** Whether the deploy key is in the configuration; else ssh-agent is asked. */
+  hasKey: boolean;
+}
+
+/** @throws OperatorError when it is not clear which stack is meant, or its configuration has faults */
+export function openStack(wanted: string | undefined): Stack {
+  process.chdir(PROJECT);
+  const name = wanted ?? process.env.PULUMI_STACK ?? onlyStack();
+  const file = `Pulumi.${name}.yaml`;
+  if (!existsSync(file)) {
+    throw new OperatorError(`There is no ${file}; name a stack with --stack (here: ${stacks().join(", ")}).`);
+  }
+  const config = readConfig(file);
+  try {
+    return { name, file, settings: parsePlainConfig(config), hasKey: "sshPrivateKey" in config };
+  } catch (error) {
+    if (error instanceof ConfigError) throw new OperatorError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The project's name, which every configuration key carries before it. */
+export function projectName(): string {
+  return String((parse(readFileSync(join(PROJECT, "Pulumi.yaml"), "utf8")) as { name: unknown }).name);
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  const prefix = `${projectName()}:`;
+  const { config } = parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> };
+  const own = Object.entries(config ?? {}).filter(([key]) => key.startsWith(prefix));
+  return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)]));
+}
+
+/** Pulumi writes an encrypted value as `{ secure: … }`; whoever reads without the passphrase sees that there is one. */
+function withoutSecrets(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if ("secure" in value) return "[secret]";
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
+}
+
+const stacks = () => readdirSync(".").flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
+
+function onlyStack(): string {
+  const [only, another] = stacks();
+  if (only === undefined) throw new OperatorError("There is no stack here; make one with: pulumi stack init");
+  if (another === undefined) return only;
+  throw new OperatorError(`There are several stacks here (${stacks().join(", ")}); name one with --stack.`);
+}
