@@ -3,7 +3,7 @@ import { join } from "node:path";
 import github from "@pulumi/github";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config.ts";
-import { GITHUB_COMPONENT } from "../model/names.ts";
+import { COMPONENTS, ENVIRONMENTS } from "../model/names.ts";
 import type { GitHubSettings } from "../model/schema.ts";
 import { hasRepositoryKey, repositoryKeyFile } from "../model/git.ts";
 import type { Server } from "./Server.ts";
@@ -13,9 +13,6 @@ const WORKFLOWS = ".github/workflows";
 
 /** Workflows of this program's own repository, which mean nothing in the bot's. */
 const OWN_WORKFLOWS = ["ci.yml"];
-
-/** Environments of the workflow runs: the second for those that nobody is awake to approve. */
-const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" };
 
 /**
  * GitHub's side of the delivery: the secrets and variables that the workflows need, their environments, where the bot
@@ -35,7 +32,7 @@ class Repository extends pulumi.ComponentResource {
     args: { github: GitHubSettings; settings: Settings; server: Server },
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    super(GITHUB_COMPONENT, name, {}, opts);
+    super(COMPONENTS.repository, name, {}, opts);
     const { owner, repository, branch, infraRepository } = args.github;
     const provider = new github.Provider(`${name}-provider`, { owner }, { parent: this });
     // Of every name there can be one on GitHub: made anew before the old one is deleted, it would be deleted with it.

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { configError, describe } from "./config-errors.ts";
+import { BOT_VARIABLES, dockerNames } from "./names.ts";
 
 /**
  * The shape of a stack's configuration, its defaults and its checks. Whoever needs no secret reads it here, without
@@ -21,24 +22,14 @@ const image = z
   .string()
   .regex(/^[a-z0-9][a-z0-9./_-]*(:[0-9]+\/[a-z0-9./_-]+)?(:(?!latest$)[\w][\w.-]*|@sha256:[0-9a-f]{64})$/);
 
-/** What the stack itself puts into the bot's environment; nobody may set these by hand. */
-const RESERVED = [
-  "DATABASE_URL",
-  "POSTGRES_HOST",
-  "POSTGRES_PORT",
-  "POSTGRES_DB",
-  "POSTGRES_USER",
-  "POSTGRES_PASSWORD",
-  "TELEGRAM_TOKEN",
-  "SECRET_KEY",
-  "PORT",
-  "COMMIT_SHA",
-];
 const environment = z.record(
   z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not the name of an environment variable")
-    .refine((name) => !RESERVED.includes(name), "is set by the stack itself; remove it"),
+    .refine(
+      (name) => !(BOT_VARIABLES as readonly string[]).includes(name),
+      "is set by the stack itself; remove it",
+    ),
   z.union([z.string(), z.number(), z.boolean()]).transform(String),
 );
 
@@ -243,5 +234,5 @@ export function parsePlainConfig(raw: Record<string, unknown>): PlainSettings {
 
 /** The volume on the server that holds the database's data. */
 export function databaseVolume({ name, database }: Pick<PlainSettings, "name" | "database">): string {
-  return database.volume ?? `${name}_db_data`;
+  return database.volume ?? dockerNames(name).data;
 }
