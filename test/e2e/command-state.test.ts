@@ -83,7 +83,8 @@ const RESOURCES = [
   }),
 ];
 
-describe("a state that the real plugin of @pulumi/command wrote", () => {
+describe("a state that the real plugin of @pulumi/command wrote", function () {
+  this.timeout(60_000);
   let directory: string;
   let stack: Stack;
 
@@ -110,8 +111,7 @@ describe("a state that the real plugin of @pulumi/command wrote", () => {
   });
   after(() => rm(directory, { recursive: true }));
 
-  it("is left as it is by the plugin that is installed here", async function () {
-    this.timeout(60_000);
+  it("is left as it is by the plugin that is installed here", async () => {
     await pulumiOk(stack, ["up", "--yes", "--skip-preview", "--diff", "--expect-no-changes"]);
     const state = JSON.parse(await pulumiOk(stack, ["stack", "export", "--show-secrets"]));
     const inputs = (resources: { urn: string; inputs?: object }[]) =>
