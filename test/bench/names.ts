@@ -2,7 +2,7 @@ import type { FlowName } from "./results.ts";
 
 /** The names of the flows in the report. */
 export const NAMES: Record<FlowName, string> = {
-  seed: "workflows replaced: down, build, up",
+  seed: "before: down, build, up",
   compose: "docker-compose, with cache",
   ansible: "Ansible",
   ours: "this project",
