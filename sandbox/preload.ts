@@ -8,8 +8,8 @@ import { ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images.
 const LABEL = "throwaway-server.images";
 
 /**
- * Makes `volume` a /var/lib/docker that holds the stack's images already. They are loaded once, into a template; every
- * further server gets a copy of the template, which takes a fraction of the time that loading takes.
+ * Fills `volume` as a /var/lib/docker that already has the stack's images. They are loaded once, into a template; each server
+ * gets a copy of the template, which is much faster than loading.
  */
 export async function preload(volume: string): Promise<void> {
   await ensureImages(STACK_IMAGES);
@@ -19,7 +19,7 @@ export async function preload(volume: string): Promise<void> {
   const template = `throwaway-server-images-${key}`;
   await waitForOtherRun(template);
   const isThere = await dockerSucceeds(["volume", "inspect", template]);
-  // SYS_ADMIN: overlayfs keeps its marks in extended attributes named trusted.*.
+  // SYS_ADMIN: overlayfs stores its metadata in extended attributes named trusted.*.
   const copy = [
     ...[
       "run",
@@ -39,7 +39,7 @@ export async function preload(volume: string): Promise<void> {
   await removeOlder(template);
 }
 
-/** Makes everything that servers are made of, so that several can start at once and none has to wait for another. */
+/** Builds everything that servers consist of, so that several can start at once without waiting for each other. */
 export async function prepare(): Promise<void> {
   await ensureImages();
   for (const stage of STAGES) await ensureServerImage(stage);
@@ -51,14 +51,14 @@ export async function prepare(): Promise<void> {
   }
 }
 
-/** Sends images of this machine's Docker Engine into the engine of a server. */
+/** Copies images from this machine's Docker Engine to the engine of a server. */
 export async function load(container: string, images: string[]): Promise<void> {
   await pipe(["docker", "save", ...images], ["docker", "exec", "--interactive", container, "docker", "load"]);
 }
 
 async function fill(template: string, image: string): Promise<void> {
   process.stderr.write("sandbox: loading the images into a template for the servers, once\n");
-  // What a run that was ended has left unfinished is made again.
+  // Discards what an interrupted run has left unfinished.
   await docker(["rm", "--force", template]);
   await docker(["volume", "rm", "--force", template]);
   await docker(["volume", "create", "--label", LABEL, template]);
@@ -73,7 +73,7 @@ async function fill(template: string, image: string): Promise<void> {
   }
 }
 
-/** Two runs that start together on a fresh machine: the second waits while the first fills the template. */
+/** If two runs start together on a fresh machine, the second waits while the first fills the template. */
 async function waitForOtherRun(template: string): Promise<void> {
   const deadline = Date.now() + 120_000;
   while (Date.now() < deadline && (await dockerSucceeds(["container", "inspect", template])))
@@ -83,7 +83,7 @@ async function waitForOtherRun(template: string): Promise<void> {
 async function removeOlder(template: string): Promise<void> {
   const names = await docker(["volume", "ls", "--quiet", "--filter", `label=${LABEL}`]);
   for (const name of names.split("\n").filter((name) => name !== template)) {
-    // One that another run is copying from just now stays until the next time.
+    // A template that another run is copying stays until the next time.
     await dockerSucceeds(["volume", "rm", name]);
   }
 }

@@ -79,7 +79,7 @@ async function close(label: string, text: string): Promise<void> {
 
 async function main([action = "", first = "", title = ""]: string[]): Promise<void> {
   const given = readFileSync(0, "utf8");
-  const text = given.length > LONGEST ? `(beginning omitted)\n${given.slice(-LONGEST)}` : given;
+  const text = given.length > LONGEST ? `(the beginning is left out)\n${given.slice(-LONGEST)}` : given;
   if (action === "comment" && /^\d+$/.test(first)) await comment(first, text);
   else if (action === "open" && first && title) await open(first, title, text);
   else if (action === "close" && first) await close(first, text);
