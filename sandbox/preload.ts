@@ -70,7 +70,7 @@ export async function prepare(): Promise<void> {
   }
 }
 
-/** Sends images of this machine's Docker Engine into the engine of a server. */
+/** Copies images from this machine's Docker Engine to the engine of a server. */
 export async function load(container: string, images: string[]): Promise<void> {
   await pipe(["docker", "save", ...images], ["docker", "exec", "--interactive", container, "docker", "load"]);
 }
@@ -81,7 +81,7 @@ async function fill(
   { dockerfile, requirements }: Awaited<ReturnType<typeof installs>>,
 ): Promise<void> {
   process.stderr.write("sandbox: loading the images into a template for the servers, once\n");
-  // What a run that was ended has left unfinished is made again.
+  // Discards what an interrupted run has left unfinished.
   await docker(["rm", "--force", template]);
   await docker(["volume", "rm", "--force", template]);
   await docker(["volume", "create", "--label", LABEL, template]);
@@ -104,7 +104,7 @@ async function fill(
   }
 }
 
-/** Two runs that start together on a fresh machine: the second waits while the first fills the template. */
+/** If two runs start together on a fresh machine, the second waits while the first fills the template. */
 async function waitForOtherRun(template: string): Promise<void> {
   const deadline = Date.now() + 120_000;
   while (Date.now() < deadline && (await dockerSucceeds(["container", "inspect", template])))
@@ -114,7 +114,7 @@ async function waitForOtherRun(template: string): Promise<void> {
 async function removeOlder(template: string): Promise<void> {
   const names = await docker(["volume", "ls", "--quiet", "--filter", `label=${LABEL}`]);
   for (const name of names.split("\n").filter((name) => name !== template)) {
-    // One that another run is copying from just now stays until the next time.
+    // A template that another run is copying stays until the next time.
     await dockerSucceeds(["volume", "rm", name]);
   }
 }
