@@ -89,7 +89,8 @@ export function readLock(directory: string): Lock | undefined {
 /** Where the backend keeps the stack's locks; undefined unless it is file://, as no other shows them. */
 async function lockDirectory(stack: Stack): Promise<string | undefined> {
   // What the environment names wins in Pulumi too, and needs no question.
-  const url = process.env.PULUMI_BACKEND_URL || (await backendUrl());
+  const { PULUMI_BACKEND_URL: named = "" } = process.env;
+  const url = named === "" ? await backendUrl() : named;
   if (!url.startsWith("file://")) return undefined;
   const directory = url
     .slice("file://".length)
