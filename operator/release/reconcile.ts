@@ -1,13 +1,11 @@
 import { forgetServer, hasAnotherKey, type State } from "./server-migration.ts";
+import { RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { refuseLock } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
-
-/** Seconds after which the gate opens by itself, as in infra/components/Bot.ts. */
-const HOLD_SECONDS = "120";
 
 /** What is looked at of an update before it begins. */
 export interface Wanted {
@@ -18,9 +16,6 @@ export interface Wanted {
   refresh: boolean;
 }
 
-const CONTAINER = "docker:index/container:Container";
-const VOLUME = "docker:index/volume:Volume";
-
 /**
  * Brings Pulumi's state and the server together where an update was killed, or somebody has removed something by hand;
  * Pulumi alone would trip over it. Gives further arguments for the update.
@@ -30,9 +25,7 @@ export async function reconcile(
   server: Server,
   { commit, volume, refresh }: Wanted,
 ): Promise<string[]> {
-  const { name } = stack.settings;
-  const names = [name, `${name}_db`, `${name}_proxy`];
-  const listing = server.ask("list-containers.sh", [`${name}:${commit}`, ...names]);
+  const listing = server.ask("list-containers.sh", { COMMIT: commit });
   const [exported, listed] = await Promise.all([readState(stack), listing]);
   let state = exported;
   const lines = listed.split("\n").map((line) => line.split(" "));
@@ -80,8 +73,7 @@ export async function reconcile(
   }
   if (unknown().length > 0) {
     // They may be at work: requests wait for those that the update makes in their place.
-    const hold = `${stack.settings.server.deployPath}/bin/hold-requests.sh`;
-    await server.command([hold, `${name}_proxy`, HOLD_SECONDS]);
+    await server.script("hold-requests.sh", {});
   }
   for (const { id = "" } of unknown()) {
     await server.command(["docker", "stop", id]);
@@ -89,7 +81,7 @@ export async function reconcile(
   }
   // An image that Pulumi believes to be there and that somebody has removed must be built again.
   const built = state.deployment.resources?.find(
-    ({ urn, inputs }) => nameOf(urn) === "release-image" && String(inputs?.create).includes(commit),
+    ({ urn, inputs }) => nameOf(urn) === RESOURCES.image && String(inputs?.create).includes(commit),
   );
   const image = lines.some(([what]) => what === "image");
   // What was stopped by hand is mended too, which takes Pulumi's own look at the server.
@@ -106,7 +98,8 @@ export async function reconcile(
  */
 export async function giveUpVolumes(stack: Stack, { deployment }: State, wanted: string): Promise<void> {
   for (const { urn, type, protect, inputs } of deployment.resources ?? []) {
-    const isOther = type === VOLUME && nameOf(urn).startsWith("database-data") && inputs?.name !== wanted;
+    const isOther =
+      type === TYPES.volume && nameOf(urn).startsWith(RESOURCES.data) && inputs?.name !== wanted;
     if (!isOther || !protect) continue;
     const { status, stderr } = await pulumi(stack, ["state", "unprotect", urn, "--yes"]);
     refuseLock(stderr);
@@ -123,5 +116,5 @@ export async function readState(stack: Stack): Promise<State> {
 }
 
 const containersOf = ({ deployment }: State) =>
-  (deployment.resources ?? []).filter(({ type, id }) => type === CONTAINER && id);
+  (deployment.resources ?? []).filter(({ type, id }) => type === TYPES.container && id);
 const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);

@@ -78,7 +78,7 @@ export async function release(
   };
 
   const { commit } = wanted;
-  if ((await put(wanted, what, options.refresh, findLastGood)) && (await isWell(stack, server))) {
+  if ((await put(wanted, what, options.refresh, findLastGood)) && (await isWell(server))) {
     live(wanted);
     const before = lastGood === undefined ? "" : ` (before: ${short(lastGood.commit)})`;
     console.log(`${what}: ${short(commit)} is live${before}, ${seconds()} s`);
@@ -90,7 +90,7 @@ export async function release(
   if (lastGood === undefined) throw new OperatorError(`${failed}; there is no earlier release to put back.`);
   console.log(`putting ${short(lastGood.commit)} back`);
   const { commit: good, config } = lastGood;
-  if (!(await put({ ...config, commit: good }, "put back", true)) || !(await isWell(stack, server))) {
+  if (!(await put({ ...config, commit: good }, "put back", true)) || !(await isWell(server))) {
     throw new OperatorError(
       `${failed}, and ${good} could not be put back either; see above and ./delivery health.`,
     );
@@ -103,13 +103,13 @@ export async function release(
 async function showLog(stack: Stack, server: Server, commit: string): Promise<void> {
   const { name } = stack.settings;
   try {
-    const listed = await server.ask("list-containers.sh", [`${name}:${commit}`, name]);
+    const listed = await server.ask("list-containers.sh", { COMMIT: commit });
     if (!listed.split("\n").some((line) => line.startsWith("container ") && line.endsWith(commit))) {
       console.log(`The release did not get as far as a container of ${short(commit)}.`);
       return;
     }
     console.log(`The last ${LOG_LINES} log lines of ${name} at ${short(commit)}:`);
-    await server.script("show-logs.sh", [name, LOG_LINES], { show: ["stdout"] });
+    await server.script("show-logs.sh", { CONTAINER: name, LOG_LINES }, { show: ["stdout"] });
   } catch (error) {
     // Whatever the matter is, the last good release matters more.
     console.error(`The log cannot be shown: ${(error as Error).message}`);

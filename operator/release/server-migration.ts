@@ -1,3 +1,4 @@
+import { TYPES } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
@@ -27,7 +28,7 @@ const ON_SERVER = /^(docker|command|pulumi:providers:docker|pulumi:providers:com
 
 /** Whether the server that the state describes is known by another host key than the one that is configured now. */
 export function hasAnotherKey(state: State, hostKey: string): boolean {
-  const provider = state.deployment.resources?.find(({ type }) => type === "pulumi:providers:docker");
+  const provider = state.deployment.resources?.find(({ type }) => type === TYPES.dockerProvider);
   return (
     provider !== undefined &&
     !String(provider.inputs?.sshOpts).includes(`KnownHostsCommand=/bin/echo %H ${hostKey}`)

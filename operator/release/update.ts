@@ -8,9 +8,6 @@ import { giveUpVolumes, readState, reconcile, type Wanted } from "./reconcile.ts
 import type { Server } from "../server.ts";
 import { projectName, type Stack } from "../stack.ts";
 
-/** Seconds within which a running bot must be well; an update has waited longer before. */
-const HEALTHY_SECONDS = "60";
-
 /** How every command that updates a stack goes about it. */
 export interface UpdateOptions {
   /** Seconds to wait while another update has the stack. */
@@ -86,12 +83,9 @@ async function update(
   }
 }
 
-/** Whether the bot is well after an update; one with nothing to do has not looked. */
-export async function isWell(stack: Stack, server: Server): Promise<boolean> {
-  const { name, app, server: at } = stack.settings;
-  const page = `${app.port}${app.healthPath}`;
-  const script = `${at.deployPath}/bin/await-healthy.sh`;
-  const { status, stderr } = await server.command([script, name, HEALTHY_SECONDS, `${name}_proxy`, page]);
+/** Whether the bot is healthy after an update; one with nothing to do runs no health check. */
+export async function isWell(server: Server): Promise<boolean> {
+  const { status, stderr } = await server.script("await-healthy.sh", {}, { words: ["bot"] });
   if (status !== 0) console.error(stderr);
   return status === 0;
 }
