@@ -1,6 +1,7 @@
 import { delimiter, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
+import { NO_CONNECTION } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { PROJECT } from "./stack.ts";
 
@@ -37,7 +38,7 @@ export function begin(command: string, args: string[]): Running {
     ...{ cwd: PROJECT, env, reject: false, buffer: false },
     ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
   });
-  const ended = child.then(({ exitCode }) => exitCode ?? EXIT_BY_SIGNAL);
+  const ended = child.then(({ exitCode }) => exitCode ?? NO_CONNECTION);
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
@@ -55,11 +56,8 @@ export async function run(command: string, args: string[], options: RunOptions =
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
-  return { status: result.exitCode ?? EXIT_BY_SIGNAL, stdout: said(result.stdout), stderr };
+  return { status: result.exitCode ?? NO_CONNECTION, stdout: said(result.stdout), stderr };
 }
-
-/** ssh's own status for "no connection"; what was ended by a signal had none either. */
-const EXIT_BY_SIGNAL = 255;
 
 /** The last line that says something, for a sentence. */
 export function lastLine(text: string): string {

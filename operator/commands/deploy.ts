@@ -1,4 +1,3 @@
-import { gitSsh } from "../../infra/model/git.ts";
 import { define } from "../command.ts";
 import { releaseOptions, RELEASE_EXITS } from "../release/options.ts";
 import { release } from "../release/release.ts";
@@ -18,10 +17,8 @@ export default define({
   exits: { 1: "failed; the last good release is back, or nothing was changed", ...RELEASE_EXITS },
   async run({ stack: name, commit: wanted, wait, recover }) {
     const stack = openStack(name);
-    const { app, server } = stack.settings;
-    const at = [app.repository, app.branch, server.deployPath, gitSsh(stack.settings)];
-    const question = wanted ? [...at, wanted] : at;
-    const commit = await new Server(stack).ask("find-commit.sh", question);
+    const { server } = stack.settings;
+    const commit = await new Server(stack).ask("find-commit.sh", { COMMIT: wanted });
     console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
     await release(stack, { config: { commit }, verb: "deploy", refresh: true, wait, recover });
     return undefined;

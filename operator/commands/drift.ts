@@ -1,4 +1,4 @@
-import { hasRepositoryKey, repositoryKeyFile } from "../../infra/model/git.ts";
+import { serverPaths } from "../../infra/model/paths.ts";
 import { EXIT, OperatorError, define } from "../command.ts";
 import { assertUnlocked, untilUnlocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
@@ -28,10 +28,10 @@ export default define({
     const stack = openStack(name);
     const server = new Server(stack);
     const { deployPath } = stack.settings.server;
+    const paths = serverPaths(stack.settings.server);
     await untilUnlocked(wait, () => assertUnlocked(stack));
     // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
-    const made = hasRepositoryKey(stack.settings) ? [repositoryKeyFile(stack.settings.server)] : [];
-    const files = (await server.ask("check-files.sh", [deployPath, ...made])).split("\n").filter(Boolean);
+    const files = (await server.ask("check-files.sh", {})).split("\n").filter(Boolean);
     const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
     const { status, stdout, stderr } = await pulumi(stack, refresh);
     // A preview takes no lock: what an update changes meanwhile is no drift.
@@ -48,13 +48,10 @@ export default define({
     for (const line of files) console.log(`${line} in ${deployPath}`);
     if (files.length > 0)
       console.log("Files differ from what the stack put there; mend them with: pulumi up");
-    if (files.length > 0) await server.write(`${deployPath}/damaged`, new Date().toISOString());
+    if (files.length > 0) await server.write(paths.drifted, new Date().toISOString());
     const drifted = status === FOUND_CHANGES || files.length > 0;
     if (!drifted) console.log("no drift: the server is as the stack left it");
-    await server.write(
-      `${deployPath}/drift.json`,
-      JSON.stringify({ time: new Date().toISOString(), drifted }),
-    );
+    await server.write(paths.drift, JSON.stringify({ time: new Date().toISOString(), drifted }));
     return drifted ? DRIFTED : undefined;
   },
 });

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { serverPaths } from "../../infra/model/paths.ts";
 import { findNews, pendingUpdates, remember, sendAlert, tell } from "../health/alerts.ts";
 import { judge, readReport, type Remembered, type Verdict, worst } from "../health/checks.ts";
 import { define } from "../command.ts";
@@ -44,7 +45,7 @@ export default define({
     let unreachable = false;
     let remembered = readUnreachable();
     try {
-      const report = await readReport(server, settings);
+      const report = await readReport(server);
       verdicts = judge(report, settings, now, pending);
       remembered = {
         ...report.remembered,
@@ -102,7 +103,7 @@ async function showLogs(server: Server, verdicts: Verdict[]): Promise<void> {
   );
   for (const container of new Set(failed)) {
     console.log(`\nThe last ${LOG_LINES} log lines of ${container}:`);
-    await server.script("show-logs.sh", [container, LOG_LINES], { show: ["stdout"] });
+    await server.script("show-logs.sh", { CONTAINER: container, LOG_LINES }, { show: ["stdout"] });
   }
 }
 
@@ -124,7 +125,7 @@ async function keep(
   writeFileSync(UNREACHABLE_FILE, unreachable ? JSON.stringify(remembered) : "null");
   if (unreachable) return;
   await server
-    .write(`${stack.settings.server.deployPath}/health.json`, JSON.stringify(remembered))
+    .write(serverPaths(stack.settings.server).health, JSON.stringify(remembered))
     .catch((error: unknown) => {
       console.error(`warning: ${(error as Error).message}`);
     });

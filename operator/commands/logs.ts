@@ -1,3 +1,4 @@
+import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError, define } from "../command.ts";
 import { lastLine } from "../run.ts";
 import { Server } from "../server.ts";
@@ -21,9 +22,13 @@ export default define({
   exits: { 1: "failed" },
   async run({ stack: name, lines, follow, db, proxy }) {
     const stack = openStack(name);
-    const container = `${stack.settings.name}${db ? "_db" : proxy ? "_proxy" : ""}`;
-    const args = [container, String(lines), ...(follow ? ["--follow"] : [])];
-    const { status, stderr } = await new Server(stack).script("show-logs.sh", args, { show: ["stdout"] });
+    const { bot, database, proxy: front } = dockerNames(stack.settings.name);
+    const names = {
+      CONTAINER: db ? database : proxy ? front : bot,
+      LOG_LINES: String(lines),
+      FOLLOW: follow ? "yes" : undefined,
+    };
+    const { status, stderr } = await new Server(stack).script("show-logs.sh", names, { show: ["stdout"] });
     if (status !== 0) throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
     return undefined;
   },

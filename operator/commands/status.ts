@@ -28,7 +28,7 @@ export default define({
   async run({ stack: name, html, json }) {
     const stack = openStack(name);
     const [report, history] = await Promise.all([
-      readReport(new Server(stack), stack.settings),
+      readReport(new Server(stack)),
       readHistory(stack, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
     ]);
     const now = new Date();

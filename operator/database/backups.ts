@@ -1,3 +1,4 @@
+import { serverPaths } from "../../infra/model/paths.ts";
 import { OperatorError } from "../command.ts";
 import { lastLine } from "../run.ts";
 import { Server } from "../server.ts";
@@ -5,8 +6,8 @@ import type { Stack } from "../stack.ts";
 
 /** Runs backup-db.sh or restore-db.sh where the stack has put them, with the stack's settings; shows what they say. */
 export async function onBackups(stack: Stack, script: string, args: string[]): Promise<void> {
-  const { deployPath } = stack.settings.server;
-  const words = [`${deployPath}/bin/${script}`, `${deployPath}/backups/settings`, ...args];
+  const { bin, settings } = serverPaths(stack.settings.server);
+  const words = [`${bin}/${script}`, settings, ...args];
   const { status, stderr } = await new Server(stack).command(words, { show: ["stdout"] });
   if (status === 75)
     throw new OperatorError("Another backup or restore is running; try again when it is done.");

@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { upgradedVolume } from "../../infra/model/names.ts";
+import { serverPaths } from "../../infra/model/paths.ts";
 import { databaseVolume } from "../../infra/model/schema.ts";
 import { imageOf, MAJORS } from "../../infra/model/postgres.ts";
 import { EXIT, OperatorError } from "../command.ts";
@@ -44,11 +46,8 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
   }
   if (commit === undefined) throw new OperatorError("Nothing runs yet; begin with: ./delivery deploy");
   const server = new Server(stack);
-  const script = (...args: string[]) => [
-    `${at.deployPath}/bin/upgrade-db.sh`,
-    `${at.deployPath}/backups/settings`,
-    ...args,
-  ];
+  const { bin, settings } = serverPaths(at);
+  const script = (...args: string[]) => [`${bin}/upgrade-db.sh`, settings, ...args];
   const present = await dataOf(server, script("report"));
   const configured = databaseVolume(stack.settings);
   const isCutOff = present.major === major && present.volume !== configured;
@@ -57,7 +56,7 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
       `The database is PostgreSQL ${present.major} already; only a newer major version can be upgraded to.`,
     );
   }
-  const volume = isCutOff ? present.volume : `${name}_db_data_${major}`;
+  const volume = isCutOff ? present.volume : upgradedVolume(name, major);
   const image = imageOf(database.image, major);
   const upgraded = () =>
     withConfig(readFileSync(stack.file, "utf8"), { "database.image": image, "database.volume": volume });
@@ -72,7 +71,7 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
   const settle = async (what: string) => {
     const file = readFileSync(stack.file, "utf8");
     const { succeeded } = await apply(stack, server, change(file, configured, what), options);
-    return succeeded && (await isHealthy(stack, server));
+    return succeeded && (await isHealthy(server));
   };
   const finish = () => {
     writeFileSync(stack.file, upgraded());

@@ -1,4 +1,3 @@
-import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { untilUnlocked, whileUnlocked } from "../lock.ts";
 import { readHistory } from "../pulumi.ts";
@@ -33,20 +32,15 @@ export function apply(
   change: Change,
   { wait }: { wait: number },
 ): Promise<Applied> {
-  const { name, server: configured } = stack.settings;
-  const names = dockerNames(name);
-  const asked = {
-    image: `${names.bot}:${change.commit}`,
-    containers: [names.bot, names.database, names.proxy],
-  };
+  const { hostKey } = stack.settings.server;
   return untilUnlocked(wait, async () => {
     let repaired: Repaired | undefined;
     for (;;) {
       // What another update is in the middle of looks like what a killed one has left.
       const [state, inventory] = await whileUnlocked(stack, () =>
-        Promise.all([readState(stack), readInventory(server, asked)]),
+        Promise.all([readState(stack), readInventory(server, change.commit)]),
       );
-      const wanted = { ...change, hostKey: configured.hostKey };
+      const wanted = { ...change, hostKey };
       const planned = plan({ state, inventory, wanted, repaired });
       if ("refusal" in planned) throw new OperatorError(planned.refusal);
       await carryOut(stack, server, planned.steps);

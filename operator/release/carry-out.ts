@@ -1,5 +1,3 @@
-import { HOLD_SECONDS } from "../../infra/model/limits.ts";
-import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { throwIfLocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
@@ -29,7 +27,7 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
         await unprotect(stack, step);
         break;
       case "hold requests":
-        await holdRequests(server, dockerNames(stack.settings.name).proxy);
+        await holdRequests(server);
         break;
       case "remove":
         await removeContainer(server, step.container);
@@ -53,9 +51,9 @@ async function unprotect(stack: Stack, { urn, resource }: { urn: string; resourc
     throw new OperatorError(`The volume ${resource} cannot leave the stack: ${lastLine(stderr)}`);
 }
 
-/** Closes the proxy's gate, which opens by itself after `HOLD_SECONDS`. A proxy that cannot hold stops no repair. */
-async function holdRequests(server: Server, proxy: string): Promise<void> {
-  const { status, stderr } = await server.script("hold-requests.sh", [proxy, String(HOLD_SECONDS)]);
+/** Closes the proxy's gate, which opens by itself after a while. A proxy that cannot hold stops no repair. */
+async function holdRequests(server: Server): Promise<void> {
+  const { status, stderr } = await server.script("hold-requests.sh", {});
   if (status !== 0) console.error(`The proxy could not hold the requests: ${lastLine(stderr)}`);
 }
 

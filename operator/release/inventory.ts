@@ -17,12 +17,9 @@ export interface Inventory {
   hasImage: boolean;
 }
 
-/** Asks the server which of these containers it has, and whether it has the image. */
-export async function readInventory(
-  server: Server,
-  { image, containers }: { image: string; containers: string[] },
-): Promise<Inventory> {
-  return parseInventory(await server.ask("list-containers.sh", [image, ...containers]));
+/** Asks the server which of the stack's containers it has, and whether it has the image of a commit. */
+export async function readInventory(server: Server, commit: string): Promise<Inventory> {
+  return parseInventory(await server.ask("list-containers.sh", { COMMIT: commit }));
 }
 
 /** @param listed what scripts/server/list-containers.sh prints */

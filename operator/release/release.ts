@@ -65,7 +65,7 @@ export async function release(
       ...{ commit: to.commit, volume: databaseVolume(stack.settings), refresh: how.refresh },
     };
     const { succeeded, previous } = await apply(stack, server, change, { wait });
-    const healthy = succeeded && (await isHealthy(stack, server));
+    const healthy = succeeded && (await isHealthy(server));
     return { config: to, isHealthy: healthy, previous, seconds: seconds() };
   };
 
@@ -84,13 +84,14 @@ export async function release(
 async function showLog(stack: Stack, server: Server, commit: string): Promise<void> {
   const { bot } = dockerNames(stack.settings.name);
   try {
-    const { containers } = await readInventory(server, { image: `${bot}:${commit}`, containers: [bot] });
+    const { containers } = await readInventory(server, commit);
     if (!containers.some((container) => container.commit === commit)) {
       console.log(`The release did not get as far as a container of ${short(commit)}.`);
       return;
     }
     console.log(`The last ${LOG_LINES} log lines of ${bot} at ${short(commit)}:`);
-    await server.script("show-logs.sh", [bot, String(LOG_LINES)], { show: ["stdout"] });
+    const names = { CONTAINER: bot, LOG_LINES: String(LOG_LINES) };
+    await server.script("show-logs.sh", names, { show: ["stdout"] });
   } catch (error) {
     // Putting the previous release back matters more than the reason.
     console.error(`The log cannot be shown: ${(error as Error).message}`);

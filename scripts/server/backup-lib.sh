@@ -132,14 +132,16 @@ is_running() {
   [[ $(docker inspect --format '{{.State.Running}}' "$1" 2>/dev/null) == true ]]
 }
 
+# Has the proxy hold requests for at most SECONDS: close_gate SECONDS.
+close_gate() {
+  env PROXY="${setting[proxy]}" GATE="${setting[gate]}" DRAIN_SECONDS="${setting[drainSeconds]}" HOLD_SECONDS="$1" \
+    "$HERE/hold-requests.sh" >/dev/null
+}
+
 # Starts the bot, waits until it is well and has the proxy let the requests through that it holds.
 start_bot() {
   docker start "${setting[bot]}" >/dev/null
-  if is_running "${setting[proxy]}"; then
-    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS" "${setting[proxy]}" "${setting[page]}"
-  else
-    "$HERE/await-healthy.sh" "${setting[bot]}" "$HEALTHY_SECONDS"
-  fi
+  env SETTINGS="$settings_file" "$HERE/await-healthy.sh" bot
 }
 
 # Has SCRIPT wait for the end of the running one, in a session of its own: a hang-up or a kill does not reach it. It

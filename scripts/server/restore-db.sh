@@ -256,7 +256,7 @@ restore() {
   local stood=$SECONDS
   journal holding
   if [[ $bot == running ]]; then
-    "$HERE/hold-requests.sh" "${setting[proxy]}" "$HOLD_SECONDS"
+    close_gate "$HOLD_SECONDS"
     journal stopping
     docker stop --time "$BOT_STOP_SECONDS" "${setting[bot]}" >/dev/null
   fi

@@ -256,7 +256,7 @@ move() {
   local held=$EPOCHREALTIME
   journal holding
   say "moving: requests are held, and the bot stands still"
-  "$HERE/hold-requests.sh" "${setting[proxy]}" "$HOLD_SECONDS"
+  close_gate "$HOLD_SECONDS"
   journal stopping
   docker stop --time "$BOT_STOP_SECONDS" "${setting[bot]}" >/dev/null
   journal moving

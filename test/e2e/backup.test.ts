@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { backupFile } from "../../infra/components/Backups.ts";
+import { settingsOnServer } from "../../infra/components/Backups.ts";
 import {
   loadImages,
   rebootServer,
@@ -98,7 +98,7 @@ describe("backups", function () {
   /** The settings file as the stack writes it. */
   async function configure(backups: Record<string, unknown> = {}, backupPath = BACKUPS): Promise<void> {
     const { server: target, app } = rawConfig() as Record<string, object>;
-    const file = backupFile(
+    const file = settingsOnServer(
       settings({ backups, server: { ...target, backupPath }, app: { ...app, healthPath: "/" } }),
     );
     const input = file.content as string;

@@ -105,7 +105,7 @@ describe("a state that the real plugin of @pulumi/command wrote", function () {
     );
     stack = localStack({ name: "test", project, backend, passphraseFile });
     await pulumiOk(stack, ["stack", "init"]);
-    const state = JSON.parse(await pulumiOk(stack, ["stack", "export"]));
+    const state = JSON.parse(await pulumiOk(stack, ["stack", "export"])) as State;
     state.deployment.resources = RESOURCES;
     await pulumiOk(stack, ["stack", "import"], { input: JSON.stringify(state) });
   });
@@ -113,8 +113,8 @@ describe("a state that the real plugin of @pulumi/command wrote", function () {
 
   it("is left as it is by the plugin that is installed here", async () => {
     await pulumiOk(stack, ["up", "--yes", "--skip-preview", "--diff", "--expect-no-changes"]);
-    const state = JSON.parse(await pulumiOk(stack, ["stack", "export", "--show-secrets"]));
-    const inputs = (resources: { urn: string; inputs?: object }[]) =>
+    const state = JSON.parse(await pulumiOk(stack, ["stack", "export", "--show-secrets"])) as State;
+    const inputs = (resources: State["deployment"]["resources"]) =>
       Object.fromEntries(
         resources.filter(({ urn }) => urn !== PROVIDER).map((each) => [each.urn, each.inputs]),
       );
