@@ -83,6 +83,10 @@ const RESOURCES = [
   }),
 ];
 
+interface State {
+  deployment: { resources: { urn: string; inputs?: object }[] };
+}
+
 describe("a state that the real plugin of @pulumi/command wrote", function () {
   this.timeout(60_000);
   let directory: string;
