@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -60,6 +60,30 @@ describe("generated files", () => {
       assert.match(read(path).slice(0, 400), /[Gg]enerated by \S+/);
     });
   }
+});
+
+describe("documents", () => {
+  const documents = git(ROOT, "ls-files", "*.md").split("\n");
+
+  it("link only to files that exist", () => {
+    for (const document of documents) {
+      for (const [, target = ""] of read(document).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))
+        assert.ok(existsSync(join(ROOT, dirname(document), target)), `${document}: ${target}`);
+    }
+  });
+
+  it("draw the tree as it is", () => {
+    const [, tree = ""] = /```text\n(.*?)```/s.exec(read("docs/ARCHITECTURE.md")) ?? [];
+    const lines = tree.trimEnd().split("\n");
+    assert.ok(lines.length > 20, tree);
+    const open: string[] = [];
+    for (const line of lines) {
+      const [, indent = "", name = ""] = /^( *)(\S+) {2,}\S/.exec(line) ?? [];
+      open.length = indent.length / 2;
+      open.push(name);
+      assert.ok(existsSync(join(ROOT, ...open)), line);
+    }
+  });
 });
 
 /** A scratch git repository on the branch main, with one commit of these files. */
