@@ -4,7 +4,7 @@ import { DEPLOY_KEY, explain, shellCommand, sshOptions, writeDeployKey } from ".
 import { OperatorError } from "./command.ts";
 import { Dialogue } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
-import { type Answer, begin, lastLine, run, type RunOptions } from "./run.ts";
+import { begin, type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import { PROJECT, type Stack } from "./stack.ts";
 
 /** The server could not be asked: another thing than a bad answer. */
@@ -24,13 +24,13 @@ export class Server {
   }
 
   /** Runs one of scripts/*.sh, handed over on standard input: what lies on the server may be older, or gone. */
-  script(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<Answer> {
+  script(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<CommandResult> {
     const input = readFileSync(join(PROJECT, "scripts", "server", file), "utf8");
     return this.command(["bash", "-s", "--", ...args], { ...options, input });
   }
 
   /** Runs one command. @throws UnreachableError with one sentence */
-  async command(words: string[], options: RunOptions = {}): Promise<Answer> {
+  async command(words: string[], options: RunOptions = {}): Promise<CommandResult> {
     const { settings, hasKey } = this.stack;
     const answer = await run("ssh", await this.sshArguments(words), options);
     if (answer.status !== 255) return answer;
@@ -40,7 +40,7 @@ export class Server {
 
   /** Starts one command to talk to. */
   async converse(words: string[]): Promise<Dialogue> {
-    return new Dialogue(begin("ssh", await this.sshArguments(words)));
+    return new Dialogue(await begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {
