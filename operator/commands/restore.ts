@@ -4,14 +4,16 @@ import { OperatorError, define } from "../command.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "restore",
-  positional: "<backup>",
-  describe:
-    "Put a backup back: beside the live database, checked, then swapped while the proxy holds the requests. Over SSH alone, without Pulumi",
-  options: (args) =>
-    args
-      .positional("backup", { type: "string", demandOption: true, describe: "Its file name, or latest" })
-      .option("yes", { type: "boolean", default: false, describe: "Do not ask" }),
+  details:
+    "Restores the backup beside the live database, checks it, then swaps the two while the proxy holds the requests. Needs SSH alone, no Pulumi.",
+  positionals: {
+    backup: { type: "string", demandOption: true, describe: "Its file name, or latest" },
+  },
+  options: { yes: { type: "boolean", default: false, describe: "Do not ask" } },
+  examples: {
+    "restore latest": "restore the newest verified backup, after a question",
+    "restore hockey_db_2026-06-10_060005.sql.gz --yes": "restore that one without a question",
+  },
   exits: { 1: "failed or not wanted; the database is as it was" },
   async run({ stack: name, backup, yes }) {
     const stack = openStack(name);
