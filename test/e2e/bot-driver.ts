@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serverExec } from "../../sandbox/server.ts";
 import { type Outcome, pulumi, pulumiOk } from "../../sandbox/stack.ts";
@@ -33,6 +34,11 @@ export class BotDriver {
 
   constructor(world: World) {
     this.world = world;
+  }
+
+  /** Where Pulumi keeps the locks of the stack, one file each. */
+  get locks(): string {
+    return join(this.world.directory, "state", ".pulumi", "locks", "organization", "hockey", "test");
   }
 
   /** What /health of the bot answers. */
