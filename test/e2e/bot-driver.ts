@@ -131,9 +131,13 @@ export class BotDriver {
   /**
    * What visitors and a chat see while something is done, which is logged too.
    *
-   * @param token of the bot that is written to, where the fake Telegram knows several
+   * @param token of the bot that is written to
    */
-  async during(what: string, action: () => Promise<unknown>, token?: string): Promise<Seen> {
+  async during(
+    what: string,
+    action: () => Promise<unknown>,
+    token = this.world.secrets.telegramToken,
+  ): Promise<Seen> {
     const load = startLoad(this.world.url, this.world.telegram, token);
     const began = Date.now();
     let seen: Seen;
