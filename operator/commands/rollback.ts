@@ -29,7 +29,7 @@ export default define({
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
     const config = { ...chosen.config, commit: chosen.commit };
-    // In a hurry: what else differs on the server is for `./delivery drift` to say.
+    // Speed counts here; `./delivery drift` tells what else differs on the server.
     await release(stack, { config, verb: "rollback", refresh: false, wait, recover });
     return undefined;
   },
