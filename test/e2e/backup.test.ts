@@ -469,7 +469,7 @@ describe("backups", function () {
       await sh(
         `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
       );
-      await sh(`${HOME}/bin/install-backup-cron.sh install '0 6 1 1 *' ${HOME}`);
+      await sh(cron("install", HOME, "0 6 1 1 *"));
       await sh(`nohup ${RESTORE} restore ${good} --yes --no-safety-dump >/dev/null 2>&1 &
         until grep -qs stage=swapping ${BACKUPS}/.restore; do :; done`);
       await rebootServer(server);
@@ -584,7 +584,7 @@ describe("backups", function () {
 
   describe("the schedule", () => {
     const install = (schedule: string) =>
-      sh(`${HOME}/bin/install-backup-cron.sh install '${schedule}' ${HOME}`);
+      sh(cron("install", HOME, schedule));
 
     it("is one block in the crontab, put there and taken away without touching the rest", async () => {
       await sh("echo '1 2 3 4 * echo mine' | crontab -");
@@ -601,7 +601,7 @@ describe("backups", function () {
       // Another bot's stack on the same server has a block of its own.
       const other = `${HOME}-other`;
       await sh(`mkdir -p ${other}/backups; touch ${other}/backups/settings`);
-      await sh(`${HOME}/bin/install-backup-cron.sh install '0 3 * * *' ${other}`);
+      await sh(cron("install", other, "0 3 * * *"));
       assert.equal((await sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
       await sh(`${HOME}/bin/install-backup-cron.sh remove ${other}; rm -r ${other}`);
       assert.equal(await sh("crontab -l"), before.replace(/\n\d+$/, ""));

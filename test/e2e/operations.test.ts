@@ -376,7 +376,7 @@ describe("operating the bot", () => {
   it("refuses a second deploy by name while the first is under way, or waits for it", async () => {
     const commit = await slowChange("Two at once");
     const { outcome } = begin("deploy");
-    await untilServerRuns("build-image.sh training_bot");
+    await untilServerRuns("bin/build-image.sh$");
     const refused = await operator("deploy", "--wait", "0");
     assert.equal(refused.exitCode, 3, refused.output);
     assert.match(refused.output, /^error: The stack is locked by \S+@\S+ \(process \d+, since /m);
@@ -385,7 +385,7 @@ describe("operating the bot", () => {
 
     const good = await slowChange("Two at once, waiting");
     const { outcome: other } = begin("deploy", good);
-    await untilServerRuns("build-image.sh training_bot");
+    await untilServerRuns("bin/build-image.sh$");
     const bad = await world.release("main.py", (text) => `raise SystemExit("broken on purpose")\n${text}`);
     const failed = await operator("deploy", bad);
     await world.release("main.py", (text) => text.replace(/^raise .*\n/, ""));
@@ -397,8 +397,8 @@ describe("operating the bot", () => {
   });
 
   for (const [when, what, alter] of [
-    ["while it builds", "build-image.sh training_bot", slowChange],
-    ["in the middle of the swap", "await-healthy.sh training_bot ", change],
+    ["while it builds", "bin/build-image.sh$", slowChange],
+    ["in the middle of the swap", "bin/await-healthy.sh bot$", change],
   ] as const) {
     it(`recovers from a kill -9 ${when}, with one step`, async () => {
       const commit = await alter(`Killed ${when}`);
@@ -477,7 +477,7 @@ describe("operating the bot", () => {
   it("survives a reboot of the server in the middle", async () => {
     const commit = await slowChange("Reboot");
     const { outcome } = begin("deploy");
-    await untilServerRuns("build-image.sh training_bot");
+    await untilServerRuns("bin/build-image.sh$");
     await rebootServer(world.server);
     await outcome;
     await eventually(async () => (await fetch(world.url)).ok, "the page", 60);
