@@ -1,6 +1,6 @@
 import { define } from "../command.ts";
-import { release } from "../release/release.ts";
 import { releaseOptions, RELEASE_EXITS } from "../release/options.ts";
+import { release } from "../release/release.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
@@ -8,7 +8,7 @@ export default define({
   name: "deploy",
   positional: "[commit]",
   describe:
-    "Release a commit: build its image on the server, swap the bot while the proxy holds the requests, and put the last good release back if the new one is not well",
+    "Release a commit: build its image on the server, swap the bot while the proxy holds the requests, and put the last good release back if the new one is not healthy",
   options: (args) =>
     releaseOptions(args).positional("commit", {
       type: "string",
@@ -20,7 +20,7 @@ export default define({
     const { server } = stack.settings;
     const commit = await new Server(stack).ask("find-commit.sh", { COMMIT: wanted });
     console.log(`deploying ${commit} to ${stack.name} (${server.host})`);
-    await release(stack, { commit }, "deploy", { wait, recover, refresh: true });
+    await release(stack, { config: { commit }, verb: "deploy", refresh: true, wait, recover });
     return undefined;
   },
 });

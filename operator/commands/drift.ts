@@ -1,15 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { serverPaths } from "../../infra/model/paths.ts";
 import { EXIT, OperatorError, define } from "../command.ts";
-import { currentLock, refuseLocked } from "../lock.ts";
+import { assertUnlocked, untilUnlocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
 import { Server } from "../server.ts";
-import { openStack, type Stack } from "../stack.ts";
+import { openStack } from "../stack.ts";
 
 /** The exit status of Pulumi's command line for "expected no changes, but found some". */
 const FOUND_CHANGES = 7;
 const DRIFTED = 2;
-const LOCK_PAUSE = 3;
 
 export default define({
   name: "drift",
@@ -31,14 +29,13 @@ export default define({
     const server = new Server(stack);
     const { deployPath } = stack.settings.server;
     const paths = serverPaths(stack.settings.server);
-    await untilUnlocked(stack, wait);
+    await untilUnlocked(wait, () => assertUnlocked(stack));
     // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
     const files = (await server.ask("check-files.sh", {})).split("\n").filter(Boolean);
     const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
     const { status, stdout, stderr } = await pulumi(stack, refresh);
-    // A preview takes no lock: what an update has changed meanwhile is no drift.
-    const lock = await currentLock(stack);
-    if (lock !== undefined) refuseLocked(lock);
+    // A preview takes no lock: what an update changes meanwhile is no drift.
+    await assertUnlocked(stack);
     if (status !== 0 && status !== FOUND_CHANGES) {
       throw new OperatorError(`Pulumi could not compare: ${(stderr || stdout).trim()}`);
     }
@@ -58,13 +55,3 @@ export default define({
     return drifted ? DRIFTED : undefined;
   },
 });
-
-async function untilUnlocked(stack: Stack, wait: number): Promise<void> {
-  const deadline = Date.now() + wait * 1000;
-  for (;;) {
-    const lock = await currentLock(stack);
-    if (lock === undefined) return;
-    if (lock.dead || Date.now() > deadline) refuseLocked(lock);
-    await sleep(LOCK_PAUSE * 1000);
-  }
-}

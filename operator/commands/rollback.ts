@@ -1,7 +1,8 @@
 import { OperatorError, define } from "../command.ts";
 import { readHistory } from "../pulumi.ts";
-import { chooseRollback, release, RELEASE_KEYS, short } from "../release/release.ts";
+import { chooseRollback, short } from "../release/history.ts";
 import { releaseOptions, RELEASE_EXITS } from "../release/options.ts";
+import { release, RELEASE_KEYS } from "../release/release.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
@@ -12,7 +13,7 @@ export default define({
   options: (args) =>
     releaseOptions(args).positional("commit", {
       type: "string",
-      describe: "A commit that has run, short or full; else the one before that which runs",
+      describe: "A commit that has run, short or full; else the one before the running one",
     }),
   exits: { 1: "failed, or there is no such release; what ran before runs", ...RELEASE_EXITS },
   async run({ stack: name, commit: wanted, wait, recover }) {
@@ -23,9 +24,9 @@ export default define({
       `rolling ${stack.name} back to ${chosen.commit}, live on ${chosen.started.toISOString()} (${short(chosen.commit)}: ${chosen.message || "by hand"})\n` +
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
-    // Somebody waits for it: what differs on the server beside the containers is for `./delivery drift` to say.
-    const options = { wait, recover, refresh: false };
-    await release(stack, { ...chosen.config, commit: chosen.commit }, "rollback", options);
+    const config = { ...chosen.config, commit: chosen.commit };
+    // In a hurry: what else differs on the server is for `./delivery drift` to say.
+    await release(stack, { config, verb: "rollback", refresh: false, wait, recover });
     return undefined;
   },
 });

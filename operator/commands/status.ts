@@ -3,7 +3,7 @@ import { type ContainerReport, ago, judge, readReport } from "../health/checks.t
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
 import { readHistory, type Update } from "../pulumi.ts";
-import { short } from "../release/release.ts";
+import { short } from "../release/history.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 import { statusPage } from "../health/status-page.ts";

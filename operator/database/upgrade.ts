@@ -5,12 +5,15 @@ import { serverPaths } from "../../infra/model/paths.ts";
 import { databaseVolume } from "../../infra/model/schema.ts";
 import { imageOf, MAJORS } from "../../infra/model/postgres.ts";
 import { EXIT, OperatorError } from "../command.ts";
-import { currentLock, refuseLocked, takeLock } from "../lock.ts";
+import { assertUnlocked, takeLock } from "../lock.ts";
 import { whoami } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
 import { Server, UnreachableError } from "../server.ts";
 import type { Stack } from "../stack.ts";
-import { apply, applyAtOnce, isWell, type UpdateOptions, withConfig } from "../release/update.ts";
+import { apply, applyAtOnce } from "../release/apply.ts";
+import { isHealthy } from "../release/await-healthy.ts";
+import type { UpdateOptions } from "../release/options.ts";
+import { withConfig } from "../release/update.ts";
 
 /** How often, and with what pause in seconds, a server that does not answer is asked what it runs. */
 const TRIES = 12;
@@ -65,9 +68,11 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
   process.on("SIGINT", () => undefined);
   if (options.recover) await takeLock(stack);
 
-  const settle = async (what: string) =>
-    (await apply(stack, server, change(readFileSync(stack.file, "utf8"), configured, what), options.wait)) &&
-    (await isWell(server));
+  const settle = async (what: string) => {
+    const file = readFileSync(stack.file, "utf8");
+    const { succeeded } = await apply(stack, server, change(file, configured, what), options);
+    return succeeded && (await isHealthy(server));
+  };
   const finish = () => {
     writeFileSync(stack.file, upgraded());
     const old = `ssh -p ${at.port} ${at.user}@${at.host} docker volume rm ${configured}`;
@@ -79,7 +84,8 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
 
   if (isCutOff) {
     console.log(`finishing the upgrade to PostgreSQL ${major} that was cut off`);
-    if (!(await apply(stack, server, change(upgraded(), volume, "finish the upgrade to"), options.wait))) {
+    const finishing = change(upgraded(), volume, "finish the upgrade to");
+    if (!(await apply(stack, server, finishing, options)).succeeded) {
       throw new OperatorError(
         `PostgreSQL ${major} runs, but the stack could not follow (see above); try again.`,
       );
@@ -101,12 +107,11 @@ export async function upgradeDatabase(stack: Stack, major: number, options: Upda
   let fault: Error | undefined;
   try {
     if (await talk.hears("ready")) {
-      const lock = await currentLock(stack);
-      if (lock !== undefined) refuseLocked(lock);
+      await assertUnlocked(stack);
       talk.say("go");
       if (await talk.hears("moved")) {
         switching = true;
-        if (!(await applyAtOnce(stack, change(upgraded(), volume, "upgrade to")))) {
+        if (!(await applyAtOnce(stack, server, change(upgraded(), volume, "upgrade to")))) {
           throw new OperatorError("Pulumi could not switch the containers (see above)");
         }
         talk.say("switched");

@@ -6,6 +6,14 @@ export const RELEASE_EXITS = {
   [EXIT.locked]: "another update has the stack, or was killed and has left its lock",
 };
 
+/** How every command that updates a stack goes about it. */
+export interface UpdateOptions {
+  /** Seconds to wait while another update has the stack. */
+  wait: number;
+  /** Whether to take the stack from an update that was killed. */
+  recover: boolean;
+}
+
 /** Options of every command that makes a release. */
 export function releaseOptions<T>(args: Argv<T>) {
   return args

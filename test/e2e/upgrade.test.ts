@@ -61,7 +61,7 @@ describe("an upgrade of PostgreSQL", function () {
       { input: statement },
     );
   const digest = () => sql("SELECT count(*), md5(string_agg(note, ',' ORDER BY id)) FROM notes");
-  const upgrade = (...args: string[]) => operate(world.stack, "database-upgrade", args);
+  const upgrade = (...args: string[]) => operate(world.stack, "database upgrade", args);
   const config = (key: string, value: string) =>
     pulumiOk(world.stack, ["config", "set", "--path", key, value]);
   const started = () => sh("docker inspect -f '{{.State.StartedAt}}' training_bot");

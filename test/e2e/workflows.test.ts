@@ -233,7 +233,7 @@ describe("the workflows, run", function () {
     assert.ok(!red.isGreen);
     assert.deepEqual(
       github.issues.map(({ title, state, labels }) => [title, state, labels]),
-      [["The server is not well", "open", ["server-health"]]],
+      [["The server is unhealthy", "open", ["server-health"]]],
     );
     assert.match(github.issues[0]?.body ?? "", /training_bot +is exited/);
     assert.match(github.issues[0]?.body ?? "", /log lines of training_bot/);
