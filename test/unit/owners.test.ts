@@ -163,7 +163,12 @@ function sources(): File[] {
     .trimEnd()
     .split("\n")
     .filter((path) => existsSync(join(ROOT, path)) && !path.endsWith(".md"))
-    .map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
+    .map((path) => ({ path, text: withoutComments(readFileSync(join(ROOT, path), "utf8")) }));
+}
+
+/** A comment may name a fact as an example. */
+function withoutComments(text: string): string {
+  return text.replace(/^[ \t]*(#|\/\/|\/?\*).*$/gm, "");
 }
 
 describe("every fact has one owner", () => {
