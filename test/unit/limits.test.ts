@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as limits from "../../infra/model/limits.ts";
-import { STANDSTILL_STAGES, SWITCHING_STAGE, UPGRADE_STAGES } from "../../infra/model/journal.ts";
+import {
+  RESTORE_STAGES,
+  STANDSTILL_STAGES,
+  SWITCHING_STAGE,
+  UPGRADE_STAGES,
+} from "../../infra/model/journal.ts";
 import { IN_CONTAINER } from "../../infra/model/paths.ts";
 import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
 
@@ -53,6 +58,19 @@ describe("the Caddyfile", () => {
 });
 
 describe("the journals' stages", () => {
+  for (const [script, stages] of [
+    ["restore-db.sh", RESTORE_STAGES],
+    ["upgrade-db.sh", UPGRADE_STAGES],
+  ] as const) {
+    it(`are those that ${script} writes`, () => {
+      const text = readFileSync(join(SERVER_SCRIPTS, script), "utf8");
+      const written = [...text.matchAll(/^ *(?:journal|begin_change|enter) ([a-z]+)$/gm)].map(
+        ([, stage]) => stage,
+      );
+      assert.deepEqual(written, stages);
+    });
+  }
+
   it("are those of a standing bot from holding on", () => {
     assert.deepEqual(STANDSTILL_STAGES, [
       ...["holding", "stopping", "swapping", "starting"],
