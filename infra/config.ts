@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { configError, ConfigError, describe } from "./model/config-errors.ts";
-import { Config, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
+import { Config, OBJECT_KEYS, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
 
 /**
  * The only reader of the stack's configuration. Everything else gets typed, complete, checked settings.
@@ -11,19 +11,6 @@ import { Config, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts"
 
 /** Without these secrets the workflows reach neither the state nor the secrets in it. */
 const NEEDED_BY_WORKFLOWS = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"];
-
-/** The keys whose values are objects. */
-const OBJECTS = [
-  "server",
-  "app",
-  "database",
-  "proxy",
-  "backups",
-  "alerts",
-  "github",
-  "githubSecrets",
-  "environment",
-];
 
 /**
  * A whole configuration. Secrets are secret Outputs, which Pulumi never stores or shows in clear, with two exceptions:
@@ -99,9 +86,9 @@ export function loadConfig(): Settings {
   }
 }
 
-/** Pulumi hands every value over as text: objects as JSON, the rest as it is. */
+/** Pulumi gives every value as text: objects as JSON, all else as it is. */
 function parseValue(key: string, value: string): unknown {
-  if (!OBJECTS.includes(key)) return value;
+  if (!OBJECT_KEYS.includes(key)) return value;
   try {
     return JSON.parse(value);
   } catch {

@@ -3,8 +3,8 @@
  * would replace the resource, and Docker would not find the container.
  */
 
-/** The name that the first bot always had. */
-const FIRST_BOT = "training_bot";
+/** The name that the first bot always had: the default of `name`. */
+export const FIRST_BOT = "training_bot";
 
 /** What Docker's objects of one bot are called on the server. */
 export interface DockerNames {

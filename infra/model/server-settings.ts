@@ -74,8 +74,7 @@ export function stackFacts(settings: StackSettings) {
   };
 }
 
-/** A fact's key in the settings file. */
-export type Fact = keyof ReturnType<typeof stackFacts>;
+type Fact = keyof ReturnType<typeof stackFacts>;
 
 /** A fact's name for a script: DATABASE_CONTAINER for `databaseContainer`. */
 export type FactName = SnakeCase<Fact>;

@@ -25,7 +25,7 @@ containers() {
   echo "[${lines[*]}]"
 }
 
-# {"training_bot":"35MiB / 512MiB",…}: as Docker words it.
+# {"NAME":"35MiB / 512MiB",…}: as Docker words it.
 memory() {
   docker stats --no-stream --format '"{{.Name}}":"{{.MemUsage}}"' "$@" 2>/dev/null | paste -sd , | sed 's/.*/{&}/'
 }

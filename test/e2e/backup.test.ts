@@ -21,6 +21,9 @@ const BACKUPS = "/home/deploy/backups";
 const SETTINGS = `${HOME}/backups/settings`;
 const BACKUP = `${HOME}/bin/backup-db.sh ${SETTINGS}`;
 const RESTORE = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
+/** Puts the schedule of the stack in a directory into the crontab. */
+const schedules = (deployPath: string, fields: string) =>
+  `env SCHEDULE='${fields}' SETTINGS=${deployPath}/backups/settings ${HOME}/bin/install-backup-cron.sh install ${deployPath}`;
 const PASSWORD = "pg-secret/for-tests";
 const DAY = 86_400_000;
 
@@ -469,7 +472,7 @@ describe("backups", function () {
       await sh(
         `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
       );
-      await sh(`${HOME}/bin/install-backup-cron.sh install '0 6 1 1 *' ${HOME}`);
+      await sh(schedules(HOME, "0 6 1 1 *"));
       await sh(`nohup ${RESTORE} restore ${good} --yes --no-safety-dump >/dev/null 2>&1 &
         until grep -qs stage=swapping ${BACKUPS}/.restore; do :; done`);
       await rebootServer(server);
@@ -583,8 +586,7 @@ describe("backups", function () {
   });
 
   describe("the schedule", () => {
-    const install = (schedule: string) =>
-      sh(`${HOME}/bin/install-backup-cron.sh install '${schedule}' ${HOME}`);
+    const install = (schedule: string) => sh(schedules(HOME, schedule));
 
     it("is one block in the crontab, put there and taken away without touching the rest", async () => {
       await sh("echo '1 2 3 4 * echo mine' | crontab -");
@@ -600,8 +602,10 @@ describe("backups", function () {
       assert.match(before, /^30 5 \* \* \* .*backup-db\.sh .*--log /m);
       // Another bot's stack on the same server has a block of its own.
       const other = `${HOME}-other`;
-      await sh(`mkdir -p ${other}/backups; touch ${other}/backups/settings`);
-      await sh(`${HOME}/bin/install-backup-cron.sh install '0 3 * * *' ${other}`);
+      await sh(
+        `mkdir -p ${other}/backups; sed 's#${HOME}/#${other}/#' ${SETTINGS} >${other}/backups/settings`,
+      );
+      await sh(schedules(other, "0 3 * * *"));
       assert.equal((await sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
       await sh(`${HOME}/bin/install-backup-cron.sh remove ${other}; rm -r ${other}`);
       assert.equal(await sh("crontab -l"), before.replace(/\n\d+$/, ""));

@@ -86,7 +86,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
   it("refuses a second deploy by name while the first is under way, or waits for it and then goes by its end", async () => {
     const good = await bot.slowChange("Two at once");
     const first = bot.operate("deploy", good);
-    await bot.untilServerRuns("build-image.sh training_bot");
+    await bot.untilServerRuns("bin/build-image.sh$");
     const refused = bot.operate("deploy", "--wait", "0");
     const bad = await world.release("main.py", (text) => `raise SystemExit("broken on purpose")\n${text}`);
     const second = bot.operate("deploy", bad);
@@ -105,8 +105,8 @@ describe("what got out of order, and what was interrupted, is put right", () => 
   });
 
   for (const [when, what, alter, slow] of [
-    ["in the middle of the swap", "await-healthy.sh training_bot ", "change", ""],
-    ["while it builds", "build-image.sh training_bot", "slowChange", " @slow"],
+    ["in the middle of the swap", "bin/await-healthy.sh bot$", "change", ""],
+    ["while it builds", "bin/build-image.sh$", "slowChange", " @slow"],
   ] as const) {
     it(`recovers from a kill -9 ${when}, with one step${slow}`, async () => {
       const commit = await bot[alter](`Killed ${when}`);
@@ -183,7 +183,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
   it("survives a reboot of the server in the middle @slow", async () => {
     const commit = await bot.slowChange("Reboot");
     const outcome = bot.operate("deploy");
-    await bot.untilServerRuns("build-image.sh training_bot");
+    await bot.untilServerRuns("bin/build-image.sh$");
     await rebootServer(world.server);
     await outcome;
     await eventually(async () => (await fetch(world.url)).ok, "the page", 60);
