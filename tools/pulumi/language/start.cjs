@@ -7,8 +7,9 @@ const { createRequire, enableCompileCache } = require("node:module");
 const { homedir } = require("node:os");
 const path = require("node:path");
 
+// NODE_COMPILE_CACHE comes first where it is set, as by ./delivery, which names the same directory.
 const cache = process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache");
-enableCompileCache(path.join(cache, "hockey-delivery", "node"));
+enableCompileCache(path.join(cache, "hockey-delivery", "compile"));
 
 const fromSdk = createRequire(require.resolve("@pulumi/pulumi"));
 
@@ -28,6 +29,9 @@ function putOff(name, known = {}) {
   const get = (target, key) => (key in target ? target[key] : (real ??= load())[key]);
   replace(name, new Proxy({ __esModule: true, ...known }, { get }));
 }
+
+// The Automation API, for programs that run Pulumi themselves.
+putOff("./automation/index.js");
 
 // Functions as values of resources (dynamic providers) are turned into text with these three. The last one attaches a
 // debugger, and that slows everything down.
