@@ -59,11 +59,18 @@ export async function run(command: string, args: string[], options: RunOptions =
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
-  return { status: result.exitCode ?? EXIT_BY_SIGNAL, stdout: said(result.stdout), stderr };
+  // ssh is silent only when its output is no longer read; each other failure of its own has a message.
+  const isUnread =
+    result.signal === "SIGPIPE" || (show.includes("stdout") && result.exitCode === 255 && stderr === "");
+  const status = isUnread ? READER_LEFT : (result.exitCode ?? EXIT_BY_SIGNAL);
+  return { status, stdout: said(result.stdout), stderr };
 }
 
 /** ssh's own status for "no connection", also given for a command that a signal ended. */
 const EXIT_BY_SIGNAL = 255;
+
+/** The status of a command whose shown output is no longer read, as in `logs | head`; shells give it for SIGPIPE. */
+export const READER_LEFT = 141;
 
 /** The last line that is not empty, for an error message. */
 export function lastLine(text: string): string {

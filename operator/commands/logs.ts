@@ -1,5 +1,5 @@
 import { OperatorError, define } from "../command.ts";
-import { lastLine } from "../run.ts";
+import { lastLine, READER_LEFT } from "../run.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
@@ -22,7 +22,8 @@ export default define({
     const container = `${stack.settings.name}${db ? "_db" : proxy ? "_proxy" : ""}`;
     const args = [container, String(lines), ...(follow ? ["--follow"] : [])];
     const { status, stderr } = await new Server(stack).script("show-logs.sh", args, { show: ["stdout"] });
-    if (status !== 0) throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
+    if (status !== 0 && status !== READER_LEFT)
+      throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
     return undefined;
   },
 });
