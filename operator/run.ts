@@ -60,8 +60,15 @@ export async function run(command: string, args: string[], options: RunOptions =
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
-  return { status: result.exitCode ?? NO_CONNECTION, stdout: said(result.stdout), stderr };
+  // ssh is silent only when its output is no longer read; each other failure of its own has a message.
+  const isUnread =
+    result.signal === "SIGPIPE" || (show.includes("stdout") && result.exitCode === NO_CONNECTION && stderr === "");
+  const status = isUnread ? READER_LEFT : (result.exitCode ?? NO_CONNECTION);
+  return { status, stdout: said(result.stdout), stderr };
 }
+
+/** The status of a command whose shown output is no longer read, as in `logs | head`; shells give it for SIGPIPE. */
+export const READER_LEFT = 141;
 
 /** The last line that is not empty, for an error message. */
 export function lastLine(text: string): string {

@@ -1,6 +1,6 @@
 import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError, define } from "../command.ts";
-import { lastLine } from "../run.ts";
+import { lastLine, READER_LEFT } from "../run.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
@@ -27,7 +27,8 @@ export default define({
       FOLLOW: follow ? "yes" : undefined,
     };
     const { status, stderr } = await new Server(stack).script("show-logs.sh", names, { show: ["stdout"] });
-    if (status !== 0) throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
+    if (status !== 0 && status !== READER_LEFT)
+      throw new OperatorError(lastLine(stderr) || `docker logs ended with ${status}.`);
     return undefined;
   },
 });
