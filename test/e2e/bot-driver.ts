@@ -79,6 +79,15 @@ export class BotDriver {
     return serverExec(this.world.server, psql.split(" "), { input: statement });
   }
 
+  /** Notes a training on the page and gives how many there are now, as `psql` prints it. */
+  async train(): Promise<string> {
+    const body = JSON.stringify({ player: "driver", what: "passes", minutes: 1 });
+    const headers = { "content-type": "application/json" };
+    const { status } = await fetch(`${this.world.url}/api/trainings`, { method: "POST", headers, body });
+    assert.equal(status, 201);
+    return this.sql("select count(*) from trainings");
+  }
+
   /** Commits another heading of the page; gives the commit. */
   change(text: string): Promise<string> {
     return this.world.release("templates/index.html", (page) => page.replace("<h1>", `<h1>${text} `));
@@ -123,8 +132,17 @@ export class BotDriver {
     return output;
   }
 
-  /** Waits until a process on the server has this in its command line. */
-  async untilServerRuns(what: string): Promise<void> {
+  /** Waits until a release has begun to build its image. */
+  async untilBuilding(): Promise<void> {
+    await this.untilServerRuns("docker build");
+  }
+
+  /** Waits until a release has stopped the old container and looks at the new one. */
+  async untilSwapping(): Promise<void> {
+    await this.untilServerRuns("bin/await-healthy.sh bot$");
+  }
+
+  private async untilServerRuns(what: string): Promise<void> {
     await eventually(() => this.world.onServer("pgrep", "-f", what), `${what} on the server`, 60);
   }
 
