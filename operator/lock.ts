@@ -87,16 +87,14 @@ export function readLock(directory: string): Lock | undefined {
 }
 
 /** Where the backend keeps the stack's locks; undefined unless it is file://, as no other shows them. */
-async function lockDirectory(stack: Stack): Promise<string | undefined> {
+async function lockDirectory({ name }: Stack): Promise<string | undefined> {
   // What the environment names wins in Pulumi too, and needs no question.
   const { PULUMI_BACKEND_URL: named = "" } = process.env;
   const url = named === "" ? await backendUrl() : named;
-  if (!url.startsWith("file://")) return undefined;
-  const directory = url
-    .slice("file://".length)
-    .replace(/\?.*$/, "")
-    .replace(/^~(?=\/|$)/, homedir());
-  return join(directory, ".pulumi", "locks", "organization", projectName(), stack.name);
+  const [, path] = /^file:\/\/([^?]*)/.exec(url) ?? [];
+  if (path === undefined) return undefined;
+  const directory = path.replace(/^~(?=\/|$)/, homedir());
+  return join(directory, ".pulumi", "locks", "organization", projectName(), name);
 }
 
 /** @throws OperatorError when the backend is out of reach */

@@ -5,7 +5,8 @@ import { lastLine } from "../run.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import type { Step } from "./plan.ts";
-import { forgetServer } from "./server-migration.ts";
+import { withoutServer } from "./server-migration.ts";
+import { exportState } from "./state.ts";
 
 /** Carries out the steps of a plan in their order. @throws LockedError when another update has the stack */
 export async function carryOut(stack: Stack, server: Server, steps: Step[]): Promise<void> {
@@ -33,6 +34,14 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
         await removeContainer(server, step.container);
     }
   }
+}
+
+/** The next update makes everything on the new server. */
+async function forgetServer(stack: Stack): Promise<void> {
+  const input = JSON.stringify(withoutServer(await exportState(stack)));
+  const { status, stderr } = await pulumi(stack, ["stack", "import"], { input });
+  throwIfLocked(stderr);
+  if (status !== 0) throw new OperatorError(`The state could not be changed: ${lastLine(stderr)}`);
 }
 
 async function refresh(stack: Stack): Promise<void> {

@@ -3,6 +3,9 @@ import type { Update } from "../pulumi.ts";
 /** An update that has made a commit live. */
 export type LiveRelease = Update & { commit: string };
 
+/** Digits of a hash without which it names no commit, as in Git. */
+const LEAST_DIGITS = 4;
+
 /** A commit as people name it. */
 export const short = (commit: string) => commit.slice(0, 7);
 
@@ -30,7 +33,7 @@ export function chooseRollback(history: Update[], wanted?: string): LiveRelease 
       earlier ?? `${running} is the only commit that was ever released; there is nothing to roll back to.`
     );
   }
-  const matching = commits.filter((commit) => /^[0-9a-f]{4,40}$/.test(wanted) && commit.startsWith(wanted));
+  const matching = commits.filter((commit) => wanted.length >= LEAST_DIGITS && commit.startsWith(wanted));
   if (matching.length > 1)
     return `${wanted} is the beginning of several commits; name more digits. There are:${list}`;
   const found = live.find(({ commit }) => commit === matching[0]);

@@ -1,9 +1,4 @@
-import { OperatorError } from "../command.ts";
-import { throwIfLocked } from "../lock.ts";
-import { pulumi } from "../pulumi.ts";
-import { lastLine } from "../run.ts";
-import type { Stack } from "../stack.ts";
-import { type ExportedState, exportState } from "./state.ts";
+import type { ExportedState } from "./state.ts";
 
 /** Matches the types of resources that are on the server. */
 const ON_SERVER = /^(docker|command|pulumi:providers:docker|pulumi:providers:command)\b/;
@@ -27,16 +22,4 @@ export function withoutServer(state: ExportedState): ExportedState {
       })),
     },
   };
-}
-
-/**
- * Has Pulumi forget the old server, so that the next update makes everything on the new one. Touches no server.
- *
- * @throws LockedError when another update has the stack
- */
-export async function forgetServer(stack: Stack): Promise<void> {
-  const input = JSON.stringify(withoutServer(await exportState(stack)));
-  const { status, stderr } = await pulumi(stack, ["stack", "import"], { input });
-  throwIfLocked(stderr);
-  if (status !== 0) throw new OperatorError(`The state could not be changed: ${lastLine(stderr)}`);
 }

@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir, hostname, tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { mock } from "node:test";
-import { LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
+import {
+  assertUnlocked,
+  LockedError,
+  readLock,
+  throwIfLocked,
+  untilUnlocked,
+  whileUnlocked,
+} from "../../operator/lock.ts";
+import type { Stack } from "../../operator/stack.ts";
 
 /** Above every process id that Linux gives. */
 const NO_PROCESS = 2 ** 22 + 1;
@@ -90,6 +98,77 @@ describe("a lock in a file", () => {
       dead: true,
     });
   });
+
+  it("is none any more where it goes while it is read", () => {
+    symlinkSync(join(directory, "gone"), join(directory, "1.json"));
+    assert.equal(readLock(directory), undefined);
+  });
+
+  it("fails where the file cannot be read", () => {
+    mkdirSync(join(directory, "1.json"));
+    assert.throws(() => readLock(directory), /EISDIR/);
+  });
+});
+
+describe("a stack in a directory", () => {
+  const stack = { name: "test" } as Stack;
+  let directory: string;
+  const url = process.env.PULUMI_BACKEND_URL;
+  const locks = () => join(directory, ".pulumi", "locks", "organization", "hockey", "test");
+  const lock = () => {
+    const content = { pid: process.pid, username: "ann", hostname: "elsewhere", timestamp: SINCE };
+    writeFileSync(join(locks(), "1.json"), JSON.stringify(content));
+  };
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "state-"));
+    mkdirSync(locks(), { recursive: true });
+    process.env.PULUMI_BACKEND_URL = `file://${directory}?no_tmp_dir=true`;
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true });
+    if (url === undefined) delete process.env.PULUMI_BACKEND_URL;
+    else process.env.PULUMI_BACKEND_URL = url;
+  });
+
+  it("is read while no update has it", async () => {
+    await assertUnlocked(stack);
+    assert.equal(await whileUnlocked(stack, () => Promise.resolve("read")), "read");
+  });
+
+  it("is not read while an update has it", async () => {
+    lock();
+    let isRead = false;
+    await assert.rejects(assertUnlocked(stack), LockedError);
+    await assert.rejects(
+      whileUnlocked(stack, () => {
+        isRead = true;
+        return Promise.resolve();
+      }),
+      LockedError,
+    );
+    assert.equal(isRead, false);
+  });
+
+  it("has been read in vain when an update has begun meanwhile", async () => {
+    const read = () => {
+      lock();
+      return Promise.resolve();
+    };
+    await assert.rejects(whileUnlocked(stack, read), LockedError);
+  });
+
+  it("may be below the home directory", async () => {
+    lock();
+    const below = `~/${relative(homedir(), directory)}`;
+    process.env.PULUMI_BACKEND_URL = `file://${below}`;
+    await assert.rejects(assertUnlocked(stack), LockedError);
+  });
+
+  it("is read all the same where the backend shows no locks", async () => {
+    lock();
+    process.env.PULUMI_BACKEND_URL = `s3://${directory}`;
+    assert.equal(await whileUnlocked(stack, () => Promise.resolve("read")), "read");
+  });
 });
 
 describe("waiting for a lock", () => {
@@ -121,12 +200,12 @@ describe("waiting for a lock", () => {
   };
 
   it("tries again until the lock is free, and says once what it waits for", async () => {
-    let left = 2;
+    let left = 3;
     const { result, tries } = await wait(60, () => {
       left -= 1;
       if (left >= 0) throw locked();
     });
-    assert.deepEqual([result, tries], ["done", 3]);
+    assert.deepEqual([result, tries], ["done", 4]);
     assert.deepEqual(said, ["waiting up to 60 s for ann"]);
   });
 
