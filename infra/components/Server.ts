@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { remote } from "@pulumi/command";
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
@@ -27,6 +27,8 @@ interface ScriptArgs {
   /** File name in scripts/; it must be safe to run twice. */
   script: string;
   args: pulumi.Input<string>[];
+  /** Further arguments, by name. */
+  env?: Record<string, string>;
   /** A value whose change runs the script again. */
   rerunOn?: pulumi.Input<string>;
   /** Arguments with which the script undoes its work when the resource is deleted; without them nothing is run then. */
@@ -87,14 +89,15 @@ export class Server extends pulumi.ComponentResource {
   /** Runs a script on the server, at creation and whenever an argument or `rerunOn` changes. */
   run(
     name: string,
-    { script, args, rerunOn, remove }: ScriptArgs,
+    { script, args, env, rerunOn, remove }: ScriptArgs,
     opts: pulumi.CustomResourceOptions,
   ): remote.Command {
-    const path = `${this.settings.deployPath}/bin/${script}`;
+    const named = Object.entries(env ?? {}).map(([key, value]) => `${key}=${value}`);
+    const path = [...(env ? ["env", ...named] : []), `${this.settings.deployPath}/bin/${script}`];
     // `rerunOn` goes to standard input, which no script reads: a changed `triggers` would delete and create anew. It is
     // taken before the script begins: one that ends before all of it has come fails with "EOF".
     const call = (words: string[]) =>
-      `${rerunOn === undefined ? "" : "cat >/dev/null; "}${shellCommand([path, ...words])}`;
+      `${rerunOn === undefined ? "" : "cat >/dev/null; "}${shellCommand([...path, ...words])}`;
     return new remote.Command(
       name,
       {
@@ -143,9 +146,9 @@ export class Server extends pulumi.ComponentResource {
   }
 }
 
-/** Everything that runs on the server. */
+/** Everything that runs on the server, and what it sources. */
 function scripts(): ServerFile[] {
-  return readdirSync(SCRIPTS)
+  return [...readdirSync(SCRIPTS), ...readdirSync(join(SCRIPTS, "lib")).map((file) => `lib/${file}`)]
     .filter((file) => file.endsWith(".sh"))
     .sort()
     .map((file) => ({
@@ -163,7 +166,7 @@ function dependencies(opts: pulumi.CustomResourceOptions): pulumi.Input<pulumi.R
 async function archive(files: { path: string; mode: number; content: string }[]): Promise<string> {
   const pack = tar.pack();
   const mtime = new Date(0);
-  for (const directory of new Set(files.map(({ path }) => path.split("/")[0] ?? ""))) {
+  for (const directory of new Set(files.map(({ path }) => dirname(path)))) {
     const secret = files.some(({ path, mode }) => path.startsWith(`${directory}/`) && mode === SECRET_MODE);
     pack.entry({ name: directory, type: "directory", mode: secret ? 0o700 : 0o755, mtime });
   }
