@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DEPLOY_KEY, explain, shellCommand, sshOptions, writeDeployKey } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
-import { Dialogue } from "./remote-session.ts";
+import { RemoteSession } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
 import { type Answer, begin, lastLine, run, type RunOptions } from "./run.ts";
 import { PROJECT, type Stack } from "./stack.ts";
@@ -39,8 +39,8 @@ export class Server {
   }
 
   /** Starts one command to talk to. */
-  async converse(words: string[]): Promise<Dialogue> {
-    return new Dialogue(begin("ssh", await this.sshArguments(words)));
+  async converse(words: string[]): Promise<RemoteSession> {
+    return new RemoteSession(begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {

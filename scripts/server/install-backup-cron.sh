@@ -1,22 +1,18 @@
 #!/usr/bin/env bash
-# Puts the backup's schedule into this user's crontab, as one marked block, or takes it out again. All other lines
+# Puts the schedule of a stack's backups into this user's crontab, as one marked block, or removes it. All other lines
 # stay as they are; the same input twice changes nothing.
 #
-# usage: install-backup-cron.sh install SCHEDULE DEPLOY_PATH   five cron fields in one word, e.g. "0 6 * * *"
-#        install-backup-cron.sh remove DEPLOY_PATH
+# usage: DEPLOY_PATH=… SCHEDULE=… install-backup-cron.sh install   SCHEDULE is five cron fields, e.g. "0 6 * * *"
+#        DEPLOY_PATH=… install-backup-cron.sh remove
 #
-# Each deploy path has a block of its own: several bots may share the server and its user.
-# The times are those of the server's time zone: Debian's cron knows no other. After a boot it undoes a restore that was cut off and
-# catches up on a backup that was missed.
+# Each deploy path has a block of its own: several bots may share the server and its user. The times are those of the
+# server's time zone: Debian's cron knows no other. After a boot, cron undoes a restore or an upgrade that was cut off,
+# and makes a backup that was missed.
 set -euo pipefail
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 
 # A machine that was off at the time of the daily backup is due for one.
 readonly CATCH_UP_HOURS=25
-
-refuse() {
-  echo "$*" >&2
-  exit 1
-}
 
 # This user's crontab without the block; nothing where there is no crontab yet.
 others() {
@@ -28,41 +24,33 @@ others() {
     refuse "The crontab of $(id -un) has lost the line \"$end\"; put it back where the stack's block ends: crontab -e"
 }
 
-time_zone() {
-  local zone
-  zone=$(readlink -f /etc/localtime 2>/dev/null) || zone=''
-  if [[ $zone == */zoneinfo/* ]]; then echo "${zone#*/zoneinfo/}"; else echo UTC; fi
-}
-
 block() {
-  local schedule=$1 deploy=$2
-  local settings=$deploy/backups/settings log=$deploy/backup.log
-  local backup="$deploy/bin/backup-db.sh $settings --log $log"
+  local settings=$DEPLOY_PATH/backups/settings log=$DEPLOY_PATH/backup.log
+  local backup="$DEPLOY_PATH/bin/backup-db.sh $settings --log $log"
   echo "$begin"
-  # Said for the reader and for those crons that can keep another zone than the server's.
+  # For the reader, and for those crons that can keep another zone than the server's.
   echo "CRON_TZ=$(time_zone)"
-  echo "$schedule $backup"
-  echo "@reboot umask 077; $deploy/bin/restore-db.sh $settings recover >>$log 2>&1; $backup --if-older-than $CATCH_UP_HOURS"
+  echo "$SCHEDULE $backup"
+  echo "@reboot umask 077; $DEPLOY_PATH/bin/restore-db.sh $settings recover >>$log 2>&1; $backup --if-older-than $CATCH_UP_HOURS"
   echo "$end"
 }
 
 main() {
+  : "${DEPLOY_PATH:?}"
+  local action=${1-} settings=$DEPLOY_PATH/backups/settings old new
+  [[ $# == 1 && ($action == install || $action == remove) ]] ||
+    refuse "usage: install-backup-cron.sh install | remove (with DEPLOY_PATH, and SCHEDULE to install)"
   command -v crontab >/dev/null || refuse "The server has no cron; install it there with: apt-get install cron"
-  local deploy old new
-  case "${1-} $#" in
-    "install 3") deploy=$3 ;;
-    "remove 2") deploy=$2 ;;
-    *) refuse "usage: install-backup-cron.sh install SCHEDULE DEPLOY_PATH | remove DEPLOY_PATH" ;;
-  esac
-  readonly begin="# BEGIN backups of $deploy (written by the stack; changes are lost)" end="# END backups of $deploy"
-  # Two stacks that come up at a time would each write back what it has read.
+  readonly begin="# BEGIN backups of $DEPLOY_PATH (written by the stack; changes are lost)" end="# END backups of $DEPLOY_PATH"
+  # Two stacks that come up at the same time would each write back what they have read.
   exec 9<"$HOME"
   flock 9
   old=$(crontab -l 2>/dev/null) || old=''
-  if [[ $1 == install ]]; then
-    [[ -f $deploy/backups/settings ]] || refuse "The server has no $deploy/backups/settings; run \`pulumi up\`, which writes it."
-    new=$(others && block "$2" "$deploy")
-    echo "backups at $2, $(time_zone)"
+  if [[ $action == install ]]; then
+    : "${SCHEDULE:?}"
+    [[ -f $settings ]] || refuse "There is no settings file $settings; run \`pulumi up\`, which writes it."
+    new=$(others && block)
+    echo "backups at $SCHEDULE, $(time_zone)"
   else
     new=$(others)
   fi
