@@ -19,7 +19,14 @@ function code(): string {
       "operator/release",
       ".github/scripts",
     ],
-    ...["operator/health", "operator/database", "scripts", "scripts/server", "examples/hockey"],
+    ...[
+      "operator/health",
+      "operator/database",
+      "scripts",
+      "scripts/server",
+      "scripts/server/lib",
+      "examples/hockey",
+    ],
   ]
     .flatMap((directory) =>
       readdirSync(join(ROOT, directory), { withFileTypes: true })

@@ -171,11 +171,10 @@ describe("the stack", () => {
 
   it("backs up at six and takes the schedule away again", () => {
     const { create, delete: remove } = inputsOf(COMMAND, "backups-schedule");
-    assert.match(
-      String(create),
-      /bin\/install-backup-cron\.sh install '0 6 \* \* \*' \/home\/deploy\/hockey$/,
-    );
-    assert.match(String(remove), /bin\/install-backup-cron\.sh remove \/home\/deploy\/hockey$/);
+    const named = "env DEPLOY_PATH=/home/deploy/hockey 'SCHEDULE=0 6 * * *'";
+    const script = "/home/deploy/hockey/bin/install-backup-cron.sh";
+    assert.equal(create, `${named} ${script} install`);
+    assert.equal(remove, `${named} ${script} remove`);
   });
 
   it("serves a domain on 80 and 443", async () => {

@@ -49,7 +49,7 @@ query_digest() {
 
 # Where two answers to CONTENTS differ, in one line.
 differences() {
-  diff <(tr ',' '\n' <<<"$1") <(tr ',' '\n' <<<"$2") | { grep '^[<>]' || true; } | head -n 4 | tr '\n' ' '
+  { diff <(tr ',' '\n' <<<"$1") <(tr ',' '\n' <<<"$2") || true; } | { grep '^[<>]' || true; } | head -n 4 | tr '\n' ' '
 }
 
 # Waits until PostgreSQL answers: wait_ready CONTAINER SECONDS. It asks over TCP: while the image makes the database,
