@@ -32,7 +32,6 @@ export const SCRIPTS = {
   /** Waits until the bot (`bot`) or PostgreSQL (`database`) is healthy. */
   "await-healthy.sh": { facts: [...HEALTH, "DATABASE_CONTAINER", "READY_SECONDS"], installed: true },
   "backup-db.sh": { facts: [], installed: true },
-  "backup-lib.sh": { facts: [], installed: true },
   "build-image.sh": {
     facts: [
       ...(["REPOSITORY", "GIT_SSH", "MIRROR", "BUILD_LOG", "BUILD_LOCK", "REVISION_LABEL"] as const),
@@ -82,10 +81,10 @@ export const SCRIPTS = {
   "restart-bot.sh": {
     facts: [...GATE, ...HEALTH, "RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"],
   },
-  "restore-db.sh": { facts: [], installed: true },
+  "restore-db.sh": { facts: [], optional: ["BACKUP"], installed: true },
   "set-password.sh": { facts: [], own: ["CONTAINER", "ROLE", "DATABASE"], installed: true },
   "show-logs.sh": { facts: [], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
-  "upgrade-db.sh": { facts: [], installed: true },
+  "upgrade-db.sh": { facts: [], optional: ["MAJOR", "IMAGE", "VOLUME"], installed: true },
 } as const satisfies Record<string, Script>;
 
 export type ScriptName = keyof typeof SCRIPTS;

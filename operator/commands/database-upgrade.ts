@@ -7,7 +7,7 @@ export default define({
   name: "database upgrade",
   positional: "<major>",
   describe:
-    "Move the database to a newer major version of PostgreSQL: a verified backup, a trial with it, then the data into a new volume while the proxy holds the requests, and the switch. Whatever fails, the old one goes on; its volume is kept",
+    "Move the database to a newer major version of PostgreSQL: a verified backup, a trial with it, then the data into a new volume while the proxy holds the requests, and the switch. If anything fails, the old database goes on; its volume is kept",
   options: (args) =>
     releaseOptions(args).positional("major", {
       type: "number",

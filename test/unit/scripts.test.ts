@@ -192,7 +192,7 @@ describe("the settings file", () => {
       const { status, stderr } = need(["HOLD_SECONDS"], { SETTINGS: path });
       assert.equal(status, 1);
       assert.match(stderr, /needs HOLD_SECONDS, and \S+ has no holdSeconds; run `pulumi up`/);
-      assert.match(need(["BOT"], { SETTINGS: `${path}-not` }).stderr, /has no \S+empty-not; run `pulumi up`/);
+      assert.match(need(["BOT"], { SETTINGS: `${path}-not` }).stderr, /no settings file \S+empty-not; run `pulumi up`/);
       assert.match(need(["BOT"], {}).stderr, /needs BOT\.$/m);
     });
   });
