@@ -1,12 +1,11 @@
 import { delimiter, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { execa } from "execa";
 import { NO_CONNECTION } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { PROJECT } from "./stack.ts";
 
 /** How a command ended and what it said. */
-export interface Answer {
+export interface CommandResult {
   status: number;
   stdout: string;
   stderr: string;
@@ -14,26 +13,30 @@ export interface Answer {
 
 export interface RunOptions {
   input?: string;
-  /** What the operator sees while it runs; standard output that is shown is not kept. */
+  /** Streams that the operator sees while it runs; a shown standard output is not kept. */
   show?: ("stdout" | "stderr")[];
   /** Seconds. */
   timeout?: number;
 }
 
-// What scripts/bootstrap has installed comes first.
+// The programs that scripts/bootstrap installed come first.
 const env = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
 const said = (text: unknown) => (typeof text === "string" ? text : "");
 
-/** A command that is talked to while it runs. */
+/** A running command with open streams. */
 export interface Running {
   stdin: Writable;
   stdout: Readable;
-  /** Gives its exit status at its end. */
+  /** Resolves to the exit status when the command ends. */
   ended: Promise<number>;
 }
 
-/** Starts a command to talk to; the operator sees its standard error. */
-export function begin(command: string, args: string[]): Running {
+// Help and usage errors run nothing, and execa takes a third of a command's start.
+const loadExeca = async () => (await import("execa")).execa;
+
+/** Starts a command with open streams; the operator sees its standard error. */
+export async function begin(command: string, args: string[]): Promise<Running> {
+  const execa = await loadExeca();
   const child = execa(command, args, {
     ...{ cwd: PROJECT, env, reject: false, buffer: false },
     ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
@@ -42,9 +45,10 @@ export function begin(command: string, args: string[]): Running {
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
-/** Runs a command to its end, whatever that is. */
-export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Answer> {
+/** Runs a command to its end, successful or not. @throws OperatorError when there is no such program */
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<CommandResult> {
   const { input = "", show = [], timeout } = options;
+  const execa = await loadExeca();
   const result = await execa(command, args, {
     ...{ cwd: PROJECT, env, input },
     stdout: show.includes("stdout") ? "inherit" : "pipe",
@@ -59,7 +63,7 @@ export async function run(command: string, args: string[], options: RunOptions =
   return { status: result.exitCode ?? NO_CONNECTION, stdout: said(result.stdout), stderr };
 }
 
-/** The last line that says something, for a sentence. */
+/** The last line that is not empty, for an error message. */
 export function lastLine(text: string): string {
   return text.trim().split("\n").at(-1)?.trim() ?? "";
 }

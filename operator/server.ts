@@ -11,7 +11,7 @@ import {
 import { OperatorError } from "./command.ts";
 import { RemoteSession } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
-import { type Answer, begin, lastLine, run, type RunOptions } from "./run.ts";
+import { begin, type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import type { Stack } from "./stack.ts";
 
 /** The server could not be reached, so there is no answer at all. */
@@ -40,13 +40,13 @@ export class Server {
     script: S,
     names: Arguments<S>,
     { words = [], ...options }: ScriptOptions = {},
-  ): Promise<Answer> {
+  ): Promise<CommandResult> {
     const call = uploadedCall(script, this.stack.settings, names, words);
     return this.command(call, { ...options, input: bundle(script) });
   }
 
   /** Runs one command. @throws UnreachableError with one sentence */
-  async command(words: string[], options: RunOptions = {}): Promise<Answer> {
+  async command(words: string[], options: RunOptions = {}): Promise<CommandResult> {
     const { settings, hasKey } = this.stack;
     const answer = await run("ssh", await this.sshArguments(words), options);
     if (answer.status !== NO_CONNECTION) return answer;
@@ -56,7 +56,7 @@ export class Server {
 
   /** Starts one command to talk to. */
   async converse(words: string[]): Promise<RemoteSession> {
-    return new RemoteSession(begin("ssh", await this.sshArguments(words)));
+    return new RemoteSession(await begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {

@@ -9,7 +9,7 @@ import { hideBin } from "yargs/helpers";
 import { SandboxError } from "./docker.ts";
 import { prepare } from "./preload.ts";
 import { findServer, removeServer, startServer, type ThrowawayServer } from "./server.ts";
-import { startTelegram } from "./telegram.ts";
+import { DEFAULT_TOKEN, startTelegram } from "./telegram.ts";
 
 /** The running fake Telegram of a server. */
 interface TelegramState {
@@ -18,7 +18,6 @@ interface TelegramState {
   token: string;
 }
 
-const DEFAULT_TOKEN = "1000001:token-of-the-throwaway-bot";
 const directoryOf = (name: string) => join(import.meta.dirname, "..", ".sandbox", name);
 const telegramStateFile = (name: string) => join(directoryOf(name), "telegram.json");
 

@@ -1,6 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+/** A token of the form that Telegram gives out, and a stack's configuration therefore accepts. */
+export const DEFAULT_TOKEN = "1000001:token-of-the-throwaway-bot-0123456789";
+
 /**
  * A Telegram Bot API with the methods that a polling bot needs. Rules and wording follow the published description
  * (https://core.telegram.org/bots/api) and, for what it leaves open, the source of the real server (Client.cpp in

@@ -62,7 +62,8 @@ export function explain(
 ): string | undefined {
   if (status === 0) return undefined;
   const last = stderr.trim().split("\n").at(-1) ?? "";
-  if (status !== NO_CONNECTION) return last;
+  if (status !== NO_CONNECTION)
+    return asSentence(last || `The script on the server ended with status ${status}`);
   const address = `${server.host}:${server.port}`;
   if (/host key verification failed/i.test(stderr)) {
     return `The server at ${address} shows another host key than the pinned one; compare \`server.hostKey\` with the server's /etc/ssh/ssh_host_*_key.pub and correct it, or find out who answers there.`;
@@ -76,6 +77,9 @@ export function explain(
   }
   return `The server does not answer at ${address} (${last || "no answer in time"}); correct \`server.host\` or \`server.port\`, or see that sshd runs and the firewall lets you in.`;
 }
+
+/** What a tool says may lack its full stop; the caller adds a sentence. */
+const asSentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** One line for the login shell from separate words, each quoted. */
 export function shellCommand(words: string[]): string {

@@ -10,15 +10,12 @@ const FOUND_CHANGES = 7;
 const DRIFTED = 2;
 
 export default define({
-  name: "drift",
-  describe:
-    "Compare the server with what the stack put there: containers, networks and images as Pulumi sees them, and every file by its checksum. Changes nothing",
-  options: (args) =>
-    args.option("wait", {
-      type: "number",
-      default: 300,
-      describe: "Seconds to wait while an update has the stack",
-    }),
+  details:
+    "Compares containers, networks and images through Pulumi, and every file by its checksum. Changes nothing.",
+  options: {
+    wait: { type: "number", default: 300, describe: "Seconds to wait while an update has the stack" },
+  },
+  examples: { drift: "list what differs; the exit status is 2 if anything does" },
   exits: {
     1: "could not be found out",
     [DRIFTED]: "something differs",

@@ -18,15 +18,20 @@ const TOKEN_SECONDS = 10;
 const UNREACHABLE_FILE = ".ssh/unreachable.json";
 
 export default define({
-  name: "health",
-  describe:
-    "Check everything, for machines: the exit status tells how bad it is, and whoever `alerts` names hears once what broke and once when it is mended. Over SSH alone",
-  options: (args) =>
-    args.option("json", { type: "boolean", default: false, describe: "As JSON" }).option("alert", {
+  details:
+    "For machines: the exit status says how bad it is. The channels in `alerts` get one message when a check breaks and one when it recovers. Needs SSH alone; Pulumi's state only for the bot's token, if it can be had.",
+  options: {
+    json: { type: "boolean", default: false, describe: "Print JSON" },
+    alert: {
       type: "boolean",
       default: true,
-      describe: "--no-alert: tell nobody, remember nothing",
-    }),
+      describe: "Send alerts and keep their state; --no-alert does neither",
+    },
+  },
+  examples: {
+    health: "check, alert, and show the logs of what is critical",
+    "health --no-alert --json": "check for a program, without side effects",
+  },
   exits: {
     1: "warning",
     2: "critical",

@@ -4,8 +4,8 @@ import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "restart",
-  describe: "Restart the bot as a release would: requests are held meanwhile. Over SSH alone, without Pulumi",
+  details: "Requests wait at the proxy until the bot is healthy again. Needs SSH alone, no Pulumi.",
+  examples: { restart: "restart the bot" },
   exits: { 1: "failed" },
   async run({ stack: name }) {
     const began = Date.now();

@@ -1,20 +1,24 @@
 import { OperatorError, define } from "../command.ts";
 import { readHistory } from "../pulumi.ts";
 import { chooseRollback, short } from "../release/history.ts";
-import { releaseOptions, RELEASE_EXITS } from "../release/options.ts";
+import { RELEASE_EXITS, RELEASE_OPTIONS } from "../release/options.ts";
 import { release, RELEASE_KEYS } from "../release/release.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "rollback",
-  positional: "[commit]",
-  describe:
-    "Put an earlier release back, with the configuration it had; its image was kept, so nothing is built",
-  options: (args) =>
-    releaseOptions(args).positional("commit", {
+  details:
+    "The server keeps the last images, so nothing is built. Secrets, the database and all configuration that is no part of a release stay as they are.",
+  positionals: {
+    commit: {
       type: "string",
       describe: "A commit that has run, short or full; else the one before the running one",
-    }),
+    },
+  },
+  options: RELEASE_OPTIONS,
+  examples: {
+    rollback: "go back to the release before the running one",
+    "rollback 4f2c91e": "go back to that commit; ./delivery history lists them",
+  },
   exits: { 1: "failed, or there is no such release; what ran before runs", ...RELEASE_EXITS },
   async run({ stack: name, commit: wanted, wait, recover }) {
     const stack = openStack(name);
@@ -25,7 +29,7 @@ export default define({
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
     const config = { ...chosen.config, commit: chosen.commit };
-    // In a hurry: what else differs on the server is for `./delivery drift` to say.
+    // Speed counts here; `./delivery drift` tells what else differs on the server.
     await release(stack, { config, verb: "rollback", refresh: false, wait, recover });
     return undefined;
   },

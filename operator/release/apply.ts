@@ -6,12 +6,12 @@ import type { Stack } from "../stack.ts";
 import { carryOut } from "./carry-out.ts";
 import { type LiveRelease, liveReleases } from "./history.ts";
 import { readInventory } from "./inventory.ts";
-import { plan, releaseVolumes, type Repaired, type Wanted } from "./plan.ts";
+import { plan, unprotectVolumes, type Repaired, type Wanted } from "./plan.ts";
 import { readState } from "./state.ts";
-import { type Update, update } from "./update.ts";
+import { update, type UpdateTarget } from "./update.ts";
 
 /** An update that is wanted, and what it must find on the server. */
-export type Change = Update & Omit<Wanted, "hostKey">;
+export type Change = UpdateTarget & Omit<Wanted, "hostKey">;
 
 /** How an update ended. */
 export interface Applied {
@@ -65,6 +65,6 @@ export async function applyAtOnce(
   server: Server,
   change: Omit<Change, "refresh" | "commit">,
 ): Promise<boolean> {
-  await carryOut(stack, server, releaseVolumes(await readState(stack), change));
+  await carryOut(stack, server, unprotectVolumes(await readState(stack), change));
   return update(stack, change, []);
 }

@@ -102,13 +102,13 @@ export function plan({
     ...(lost === undefined ? [] : ["--replace", lost.urn]),
   ];
   return {
-    steps: [...releaseVolumes(state, wanted), ...hold, ...removals],
+    steps: [...unprotectVolumes(state, wanted), ...hold, ...removals],
     then: { update: { flags } },
   };
 }
 
 /** Data volumes other than the wanted one leave the stack, whose protection would refuse any change of them. */
-export function releaseVolumes({ volumes }: State, wanted: Pick<Wanted, "volume">): Step[] {
+export function unprotectVolumes({ volumes }: State, wanted: Pick<Wanted, "volume">): Step[] {
   return volumes
     .filter(({ volume, isProtected }) => isProtected && volume !== wanted.volume)
     .map(({ urn, resource }) => ({ action: "unprotect", urn, resource }));

@@ -7,7 +7,7 @@ import { pulumi } from "../pulumi.ts";
 import { projectName, type Stack } from "../stack.ts";
 
 /** What an update brings the stack to. */
-export interface Update {
+export interface UpdateTarget {
   /** The whole configuration file. The stack's own is not touched. */
   file: string;
   /** What the history says of it. */
@@ -30,7 +30,11 @@ export function withConfig(file: string, values: Record<string, unknown>): strin
  * @param flags further arguments of `pulumi up`
  * @throws LockedError when another update has the stack
  */
-export async function update(stack: Stack, { file, message }: Update, flags: string[]): Promise<boolean> {
+export async function update(
+  stack: Stack,
+  { file, message }: UpdateTarget,
+  flags: string[],
+): Promise<boolean> {
   const directory = mkdtempSync(join(tmpdir(), "update-"));
   try {
     const config = join(directory, stack.file);

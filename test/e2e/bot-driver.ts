@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serverExec } from "../../sandbox/server.ts";
 import { type Outcome, pulumi, pulumiOk } from "../../sandbox/stack.ts";
@@ -33,6 +34,11 @@ export class BotDriver {
 
   constructor(world: World) {
     this.world = world;
+  }
+
+  /** Where Pulumi keeps the locks of the stack, one file each. */
+  get locks(): string {
+    return join(this.world.directory, "state", ".pulumi", "locks", "organization", "hockey", "test");
   }
 
   /** What /health of the bot answers. */
@@ -125,9 +131,13 @@ export class BotDriver {
   /**
    * What visitors and a chat see while something is done, which is logged too.
    *
-   * @param token of the bot that is written to, where the fake Telegram knows several
+   * @param token of the bot that is written to
    */
-  async during(what: string, action: () => Promise<unknown>, token?: string): Promise<Seen> {
+  async during(
+    what: string,
+    action: () => Promise<unknown>,
+    token = this.world.secrets.telegramToken,
+  ): Promise<Seen> {
     const load = startLoad(this.world.url, this.world.telegram, token);
     const began = Date.now();
     let seen: Seen;
