@@ -4,10 +4,11 @@ import { INSTALLED, serverPaths } from "./paths.ts";
 import { type FactName, factsByName, type StackSettings } from "./server-settings.ts";
 
 /**
- * How the scripts of scripts/server/ are called: with arguments by name, through the environment. Two ways lead there.
- * A script is *installed* where something calls it that outlives this program: a resource of Pulumi's (whose deletion
- * must work without this program's files, and whose command must not change with a comment), cron, a boot, a watcher.
- * All others are *uploaded* with the call, so that they never are of another version than their caller.
+ * How the scripts of scripts/server/ are called: with arguments by name, through the environment.
+ *
+ * A script is *installed* if its caller outlives this program: cron, a boot, a watcher, or a resource of Pulumi's, whose
+ * deletion must work without this program's files, and which must not run again for a changed comment. All other scripts
+ * are *uploaded* with each call, so that script and caller always have the same version.
  */
 
 /** What one script takes. */
@@ -16,7 +17,7 @@ interface Script {
   facts: readonly FactName[];
   /** What only the caller knows. */
   own?: readonly string[];
-  /** The same, where it may be missing. */
+  /** What only the caller knows, and may leave out. */
   optional?: readonly string[];
   installed?: true;
 }

@@ -10,9 +10,9 @@ import { databaseVolume, type PlainSettings } from "./schema.ts";
 export type StackSettings = Omit<PlainSettings, "commit" | "alerts">;
 
 /**
- * What the scripts on the server go by: every name, path and limit of a stack that one of them needs. An installed
- * script reads them from the settings file, an uploaded one is given those that it needs by name (scripts.ts).
- * None of them is needed by Docker to tell one release from another: a changed fact replaces no container.
+ * The facts of a stack for the scripts on the server: every name, path and limit that one of them needs. An installed
+ * script reads them from the settings file; an uploaded script gets by name those that it needs (scripts.ts). Secrets do
+ * not belong here: names are in the process list. The exception is `pingUrl`, which no uploaded script may take.
  */
 export function stackFacts(settings: StackSettings) {
   const { name, server, app, database, proxy, backups } = settings;

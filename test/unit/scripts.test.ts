@@ -102,6 +102,10 @@ describe("a call of a script", () => {
     ]);
   });
 
+  it("never has the ping URL in its words, which may be a secret", () => {
+    for (const script of NAMES) assert.ok(!(SCRIPTS[script].facts as readonly string[]).includes("PING_URL"), script);
+  });
+
   it("carries the files that the script sources inside", () => {
     const text = 'a\nsource "${BASH_SOURCE[0]%/*}/lib/x.sh"\nb $& c\n';
     assert.equal(
