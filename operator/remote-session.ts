@@ -1,46 +1,46 @@
 import { createInterface } from "node:readline";
 import type { Running } from "./run.ts";
 
-/** Milliseconds between two signs of life; the other side waits for many of them. */
-const ALIVE = 1000;
+/** Milliseconds between two heartbeats; the script gives up after missing many of them. */
+const HEARTBEAT = 1000;
 
 /**
- * A conversation with a script on the server, a word a line in both directions. Should this process end, however it
- * does, or the connection, the other side knows it by the silence.
+ * A session with a script on the server: a word a line in both directions, and heartbeats from this side. The script
+ * goes back by itself when they stop, whether this process or the connection has ended.
  */
-export class Dialogue {
-  private readonly words: AsyncIterator<string>;
-  private readonly alive: NodeJS.Timeout;
-  /** The last line that was heard. */
+export class RemoteSession {
+  /** The last line from the script. */
   last = "";
 
-  private readonly other: Running;
+  private readonly script: Running;
+  private readonly lines: AsyncIterator<string>;
+  private readonly heartbeat: NodeJS.Timeout;
 
-  constructor(other: Running) {
-    this.other = other;
-    this.words = createInterface({ input: other.stdout })[Symbol.asyncIterator]();
-    // To speak to one who is gone is no fault here: it shows in the words that do not come.
-    other.stdin.on("error", () => undefined);
-    this.alive = setInterval(() => {
-      this.say("alive");
-    }, ALIVE);
+  constructor(script: Running) {
+    this.script = script;
+    this.lines = createInterface({ input: script.stdout })[Symbol.asyncIterator]();
+    // A failing write needs no report of its own: the script's next word will be missing.
+    script.stdin.on("error", () => undefined);
+    this.heartbeat = setInterval(() => {
+      this.send("alive");
+    }, HEARTBEAT);
   }
 
-  /** Waits for a word; false when the other side says something else instead, or ends. */
-  async hears(word: string): Promise<boolean> {
-    const { value } = (await this.words.next()) as { value: string | undefined };
+  /** Waits for the script's next line; false if it is not this word, or if the script has ended. */
+  async expect(word: string): Promise<boolean> {
+    const { value } = (await this.lines.next()) as { value: string | undefined };
     this.last = value ?? "the server does not answer any more";
     return value === word;
   }
 
-  say(word: string): void {
-    this.other.stdin.write(`${word}\n`);
+  send(word: string): void {
+    this.script.stdin.write(`${word}\n`);
   }
 
-  /** Says no more, and waits until the other side has ended; gives its exit status. */
-  async end(): Promise<number> {
-    clearInterval(this.alive);
-    this.other.stdin.end();
-    return this.other.ended;
+  /** Stops the heartbeats, waits until the script has ended and gives its exit status. */
+  async close(): Promise<number> {
+    clearInterval(this.heartbeat);
+    this.script.stdin.end();
+    return this.script.ended;
   }
 }

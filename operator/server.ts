@@ -9,7 +9,7 @@ import {
   writeDeployKey,
 } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
-import { Dialogue } from "./remote-session.ts";
+import { RemoteSession } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
 import { begin, type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import type { Stack } from "./stack.ts";
@@ -55,8 +55,8 @@ export class Server {
   }
 
   /** Starts one command to talk to. */
-  async converse(words: string[]): Promise<Dialogue> {
-    return new Dialogue(await begin("ssh", await this.sshArguments(words)));
+  async converse(words: string[]): Promise<RemoteSession> {
+    return new RemoteSession(await begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {

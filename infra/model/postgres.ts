@@ -5,6 +5,10 @@ import { FIRST_VERSIONED_POSTGRES } from "./limits.ts";
 /** Where PostgreSQL listens in its container. */
 export const DATABASE_PORT = 5432;
 
+/** Where images keep the data inside the container; from FIRST_VERSIONED_POSTGRES on the volume belongs one up. */
+export const DATA_DIRECTORY = "/var/lib/postgresql/data";
+export const VERSIONED_DATA_DIRECTORY = "/var/lib/postgresql";
+
 /** The last day on which each is supported: https://www.postgresql.org/support/versioning/ */
 const END_OF_SUPPORT: Record<number, string> = {
   13: "2025-11-13",
@@ -34,7 +38,7 @@ export function imageOf(present: string, major: number): string {
 /** Where an image expects its volume inside the container. */
 export function dataDirectory(image: string): string {
   const major = majorOf(image) ?? 0;
-  return major >= FIRST_VERSIONED_POSTGRES ? "/var/lib/postgresql" : "/var/lib/postgresql/data";
+  return major >= FIRST_VERSIONED_POSTGRES ? VERSIONED_DATA_DIRECTORY : DATA_DIRECTORY;
 }
 
 /** A warning that the image's version gets no security fixes any more; undefined while it gets them. */

@@ -4,10 +4,11 @@ import { INSTALLED, serverPaths } from "./paths.ts";
 import { type FactName, factsByName, type StackSettings } from "./server-settings.ts";
 
 /**
- * How the scripts of scripts/server/ are called: with arguments by name, through the environment. Two ways lead there.
- * A script is *installed* where something calls it that outlives this program: a resource of Pulumi's (whose deletion
- * must work without this program's files, and whose command must not change with a comment), cron, a boot, a watcher.
- * All others are *uploaded* with the call, so that they never are of another version than their caller.
+ * How the scripts of scripts/server/ are called: with arguments by name, through the environment.
+ *
+ * A script is *installed* if its caller outlives this program: cron, a boot, a watcher, or a resource of Pulumi's, whose
+ * deletion must work without this program's files, and which must not run again for a changed comment. All other scripts
+ * are *uploaded* with each call, so that script and caller always have the same version.
  */
 
 /** What one script takes. */
@@ -16,7 +17,7 @@ interface Script {
   facts: readonly FactName[];
   /** What only the caller knows. */
   own?: readonly string[];
-  /** The same, where it may be missing. */
+  /** What only the caller knows, and may leave out. */
   optional?: readonly string[];
   installed?: true;
 }
@@ -32,7 +33,6 @@ export const SCRIPTS = {
   /** Waits until the bot (`bot`) or PostgreSQL (`database`) is healthy. */
   "await-healthy.sh": { facts: [...HEALTH, "DATABASE_CONTAINER", "READY_SECONDS"], installed: true },
   "backup-db.sh": { facts: [], installed: true },
-  "backup-lib.sh": { facts: [], installed: true },
   "build-image.sh": {
     facts: [
       ...(["REPOSITORY", "GIT_SSH", "MIRROR", "BUILD_LOG", "BUILD_LOCK", "REVISION_LABEL"] as const),
@@ -82,10 +82,10 @@ export const SCRIPTS = {
   "restart-bot.sh": {
     facts: [...GATE, ...HEALTH, "RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"],
   },
-  "restore-db.sh": { facts: [], installed: true },
+  "restore-db.sh": { facts: [], optional: ["BACKUP"], installed: true },
   "set-password.sh": { facts: [], own: ["CONTAINER", "ROLE", "DATABASE"], installed: true },
   "show-logs.sh": { facts: [], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
-  "upgrade-db.sh": { facts: [], installed: true },
+  "upgrade-db.sh": { facts: [], optional: ["MAJOR", "IMAGE", "VOLUME"], installed: true },
 } as const satisfies Record<string, Script>;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -1,17 +1,18 @@
 import { gitSsh, hasRepositoryKey } from "./git.ts";
-import { STANDSTILL_STAGES, SWITCHING_STAGE } from "./journal.ts";
+import { RESTORE_STAGES, STANDSTILL_STAGES, SWITCHING_STAGE, UPGRADE_STAGES } from "./journal.ts";
 import * as limits from "./limits.ts";
 import { dockerNames, REVISION_LABEL } from "./names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "./paths.ts";
+import { DATA_DIRECTORY, VERSIONED_DATA_DIRECTORY } from "./postgres.ts";
 import { databaseVolume, type PlainSettings } from "./schema.ts";
 
 /** The part of a configuration that the facts of a stack follow from. */
 export type StackSettings = Omit<PlainSettings, "commit" | "alerts">;
 
 /**
- * What the scripts on the server go by: every name, path and limit of a stack that one of them needs. An installed
- * script reads them from the settings file, an uploaded one is given those that it needs by name (scripts.ts).
- * None of them is needed by Docker to tell one release from another: a changed fact replaces no container.
+ * The facts of a stack for the scripts on the server: every name, path and limit that one of them needs. An installed
+ * script reads them from the settings file; an uploaded script gets by name those that it needs (scripts.ts). Secrets do
+ * not belong here: names are in the process list. The exception is `pingUrl`, which no uploaded script may take.
  */
 export function stackFacts(settings: StackSettings) {
   const { name, server, app, database, proxy, backups } = settings;
@@ -53,6 +54,13 @@ export function stackFacts(settings: StackSettings) {
     recipient: backups.recipient ?? "",
     pingUrl: backups.pingUrl ?? "",
 
+    secretsMount: IN_CONTAINER.secrets,
+    passwordFile: IN_CONTAINER.password,
+    dataDirectory: DATA_DIRECTORY,
+    versionedDataDirectory: VERSIONED_DATA_DIRECTORY,
+
+    restoreStages: RESTORE_STAGES.join(" "),
+    upgradeStages: UPGRADE_STAGES.join(" "),
     standstillStages: STANDSTILL_STAGES.join("|"),
     switchingStage: SWITCHING_STAGE,
 
@@ -94,7 +102,7 @@ const nameOf = (key: string) => key.replace(/[A-Z]/g, "_$&").toUpperCase();
 /** The settings file: a line KEY=VALUE for each fact. */
 export function settingsFile(settings: StackSettings): string {
   const facts = stackFacts(settings);
-  // As they were called first: a stack of an earlier version beside this one reads them, and so does the database family.
+  // The first names: a stack of an earlier version beside this one reads them, and so do the database's scripts.
   const first = { directory: facts.backupPath, container: facts.databaseContainer, user: facts.role };
   const lines = Object.entries({ ...first, ...facts }).map(([key, value]) => `${key}=${value}\n`);
   return lines.join("");

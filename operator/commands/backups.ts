@@ -1,4 +1,4 @@
-import { onBackups } from "../database/backups.ts";
+import { runDatabaseScript } from "../database/scripts.ts";
 import { define } from "../command.ts";
 import { openStack } from "../stack.ts";
 
@@ -8,7 +8,9 @@ export default define({
   examples: { backups: "list them", "backups --json": "list them for a program" },
   exits: { 1: "failed" },
   async run({ stack, json }) {
-    await onBackups(openStack(stack), "restore-db.sh", ["list", ...(json ? ["--json"] : [])]);
+    const options = json ? ["--json"] : [];
+    const call = { script: "restore-db.sh", action: "list", options } as const;
+    await runDatabaseScript(openStack(stack), call, { show: ["stdout"] });
     return undefined;
   },
 });

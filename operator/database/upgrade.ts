@@ -1,162 +1,167 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { upgradedVolume } from "../../infra/model/names.ts";
-import { serverPaths } from "../../infra/model/paths.ts";
-import { databaseVolume } from "../../infra/model/schema.ts";
-import { imageOf, MAJORS } from "../../infra/model/postgres.ts";
 import { EXIT, OperatorError } from "../command.ts";
 import { assertUnlocked, takeLock } from "../lock.ts";
 import { whoami } from "../pulumi.ts";
-import { lastLine } from "../run.ts";
 import { Server, UnreachableError } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { apply, applyAtOnce } from "../release/apply.ts";
 import { isHealthy } from "../release/await-healthy.ts";
 import type { UpdateOptions } from "../release/options.ts";
 import { withConfig } from "../release/update.ts";
+import { runDatabaseScript, wordsOf } from "./scripts.ts";
+import {
+  type Data,
+  failureMessage,
+  judgeOutcome,
+  type Plan,
+  planUpgrade,
+  refuseUpgrade,
+  successMessage,
+} from "./upgrade-plan.ts";
 
-/** How often, and with what pause in seconds, a server that does not answer is asked what it runs. */
+/** How often a server that does not answer is asked what it serves, and the seconds in between. */
 const TRIES = 12;
 const PAUSE = 10;
 
-/** upgrade-db.sh's exit status where it may not begin, and what that means. */
-const BUSY = 75;
-const BUSY_TEXT = "A backup, restore or upgrade is running; try again when it is done";
+/** One upgrade under way. */
+interface Upgrade {
+  stack: Stack;
+  server: Server;
+  plan: Plan;
+  options: UpdateOptions;
+}
 
-/** What holds the data: a major version and a volume. */
-interface Data {
-  major: number;
-  volume: string;
+/** How the part on the server ended. */
+interface MoveResult {
+  /** Whether Pulumi was asked to switch the containers. */
+  switching: boolean;
+  status: number;
+  last: string;
+  fault?: Error;
 }
 
 /**
  * Moves the database to a newer major version of PostgreSQL, in a volume of its own.
  *
- * All work on the data is done on the server by scripts/upgrade-db.sh, which goes back by itself when this process is
- * gone; here Pulumi switches the containers in between. The stack's file is not touched before the new one has taken
- * over for good: until then its configuration is a copy.
+ * All work on the data is done on the server by scripts/server/upgrade-db.sh, which goes back by itself when this
+ * process is gone; in between, Pulumi switches the containers from here. The stack's file changes only once the new
+ * database has taken over for good: until then a copy of the configuration is used.
  *
  * @throws OperatorError with the cause; then the old database runs
  */
 export async function upgradeDatabase(stack: Stack, major: number, options: UpdateOptions): Promise<void> {
   const began = Date.now();
-  const { name, commit, database, server: at } = stack.settings;
-  if (!MAJORS.includes(major)) {
-    throw new OperatorError(`PostgreSQL ${major} is not known here; there are: ${MAJORS.join(", ")}.`);
-  }
-  if (commit === undefined) throw new OperatorError("Nothing runs yet; begin with: ./delivery deploy");
+  const refusal = refuseUpgrade(stack.settings, major);
+  if (refusal !== undefined) throw new OperatorError(refusal);
   const server = new Server(stack);
-  const { bin, settings } = serverPaths(at);
-  const script = (...args: string[]) => [`${bin}/upgrade-db.sh`, settings, ...args];
-  const present = await dataOf(server, script("report"));
-  const configured = databaseVolume(stack.settings);
-  const isCutOff = present.major === major && present.volume !== configured;
-  if (present.major >= major && !isCutOff) {
-    throw new OperatorError(
-      `The database is PostgreSQL ${present.major} already; only a newer major version can be upgraded to.`,
-    );
-  }
-  const volume = isCutOff ? present.volume : upgradedVolume(name, major);
-  const image = imageOf(database.image, major);
-  const upgraded = () =>
-    withConfig(readFileSync(stack.file, "utf8"), { "database.image": image, "database.volume": volume });
-  const change = (file: string, of: string, what: string) => ({
-    ...{ file, commit, volume: of, refresh: true },
-    message: `${what} PostgreSQL ${major}, by ${whoami()}`,
-  });
+  const decision = planUpgrade(stack.settings, major, await servedData(stack, server));
+  if ("refusal" in decision) throw new OperatorError(decision.refusal);
+  const upgrade = { stack, server, plan: decision.plan, options };
   // An operator's Ctrl-C reaches Pulumi and the connection, and ends both in good order; what follows must still happen.
   process.on("SIGINT", () => undefined);
   if (options.recover) await takeLock(stack);
-
-  const settle = async (what: string) => {
-    const file = readFileSync(stack.file, "utf8");
-    const { succeeded } = await apply(stack, server, change(file, configured, what), options);
-    return succeeded && (await isHealthy(server));
-  };
-  const finish = () => {
-    writeFileSync(stack.file, upgraded());
-    const old = `ssh -p ${at.port} ${at.user}@${at.host} docker volume rm ${configured}`;
-    console.log(
-      `database upgrade: PostgreSQL ${major} runs${isCutOff ? "" : ` (before: ${present.major})`}, ${((Date.now() - began) / 1000).toFixed(1)} s in all\n` +
-        `${stack.file} says so; commit it. The old data is kept in the volume ${configured}; when nobody wants it any more, remove it with: ${old}`,
-    );
-  };
-
-  if (isCutOff) {
-    console.log(`finishing the upgrade to PostgreSQL ${major} that was cut off`);
-    const finishing = change(upgraded(), volume, "finish the upgrade to");
-    if (!(await apply(stack, server, finishing, options)).succeeded) {
-      throw new OperatorError(
-        `PostgreSQL ${major} runs, but the stack could not follow (see above); try again.`,
-      );
-    }
-    finish();
-    return;
-  }
-
-  console.log(
-    `upgrading the database of ${stack.name} (${at.host}) from PostgreSQL ${present.major} to ${major}`,
-  );
-  if (!(await settle("before the upgrade to"))) {
+  const complete = await (decision.plan.action === "finish" ? finish(upgrade) : move(upgrade));
+  writeFileSync(stack.file, upgradedConfig(upgrade));
+  const { host, port, user } = stack.settings.server;
+  const remove = `ssh -p ${port} ${user}@${host} docker volume rm ${decision.plan.configured}`;
+  console.log(successMessage(decision.plan, stack.file, (Date.now() - began) / 1000, remove));
+  if (!complete) {
     throw new OperatorError(
-      "The stack is not well as it is (see above); mend that first. The database was not touched.",
+      "The stack may not have followed to its end (see above); finish with: ./delivery deploy",
     );
   }
-  const talk = await server.converse(script("move", String(major), image, volume));
+}
+
+/** Has the stack follow to the data that an earlier upgrade, cut off since, has moved. */
+async function finish({ stack, server, plan, options }: Upgrade): Promise<boolean> {
+  console.log(`finishing the upgrade to PostgreSQL ${plan.major} that was cut off`);
+  const file = upgradedConfig({ stack, plan });
+  const change = { ...changeTo({ stack, plan }, "finish the upgrade to"), file, volume: plan.volume };
+  if ((await apply(stack, server, change, options)).succeeded) return true;
+  throw new OperatorError(
+    `PostgreSQL ${plan.major} runs, but the stack could not follow (see above); try again.`,
+  );
+}
+
+/** Moves the data; gives whether the new database's script has come to its end. @throws OperatorError when the old one runs */
+async function move(upgrade: Upgrade): Promise<boolean> {
+  const { stack, server, plan } = upgrade;
+  console.log(
+    `upgrading the database of ${stack.name} (${stack.settings.server.host}) from PostgreSQL ${plan.present.major} to ${plan.major}`,
+  );
+  if (!(await settle(upgrade, "before the upgrade to"))) {
+    throw new OperatorError(
+      "The stack is not healthy as it is (see above); repair that first. The database was not touched.",
+    );
+  }
+  const { switching, fault, ...end } = await moveOnServer(upgrade);
+  const served = switching ? await whenReachable(() => servedData(stack, server)) : plan.present;
+  const outcome = judgeOutcome(plan, { served, ...end, fault: fault?.message });
+  if (outcome.upgraded) return outcome.complete;
+  const hasFollowed = !switching || (await settle(upgrade, "back from"));
+  throw new OperatorError(
+    failureMessage(plan, outcome.cause, hasFollowed),
+    fault instanceof OperatorError ? fault.status : EXIT.failed,
+  );
+}
+
+/** Talks with upgrade-db.sh to its end, and has Pulumi switch the containers when it is time. */
+async function moveOnServer({ stack, server, plan }: Upgrade): Promise<MoveResult> {
+  const env = { MAJOR: String(plan.major), IMAGE: plan.image, VOLUME: plan.volume };
+  const session = await server.converse(wordsOf(stack, { script: "upgrade-db.sh", action: "move", env }));
   let switching = false;
   let fault: Error | undefined;
   try {
-    if (await talk.hears("ready")) {
+    if (await session.expect("ready")) {
       await assertUnlocked(stack);
-      talk.say("go");
-      if (await talk.hears("moved")) {
+      session.send("go");
+      if (await session.expect("moved")) {
         switching = true;
-        if (!(await applyAtOnce(stack, server, change(upgraded(), volume, "upgrade to")))) {
+        const change = { ...changeTo({ stack, plan }, "upgrade to"), volume: plan.volume };
+        if (!(await applyAtOnce(stack, server, { ...change, file: upgradedConfig({ stack, plan }) }))) {
           throw new OperatorError("Pulumi could not switch the containers (see above)");
         }
-        talk.say("switched");
-        await talk.hears("done");
+        session.send("switched");
+        await session.expect("done");
       }
     }
   } catch (error) {
     fault = error as Error;
   }
-  const status = await talk.end();
-  // Whatever this side believes: the server knows which data is served.
-  const { volume: served } = switching ? await patiently(() => dataOf(server, script("report"))) : present;
-  if (served === volume) {
-    finish();
-    if (status !== 0)
-      throw new OperatorError(
-        `The stack may not have followed to its end (see above); finish with: ./delivery deploy`,
-      );
-    return;
-  }
-  const cause = (fault?.message ?? (status === BUSY ? BUSY_TEXT : talk.last)).replace(/[.;]$/, "");
-  const settled = !switching || (await settle("back from"));
-  const end = settled
-    ? " as before."
-    : ", but the stack could not follow; go on with: ./delivery deploy --recover";
-  throw new OperatorError(
-    `The upgrade failed: ${cause}. PostgreSQL ${present.major} runs${end}`,
-    fault instanceof OperatorError ? fault.status : EXIT.failed,
-  );
+  return { switching, status: await session.close(), last: session.last, fault };
 }
 
-/** Asks what the server's database is, once nobody is at work on it any more. */
-async function dataOf(server: Server, words: string[]): Promise<Data> {
-  const { status, stdout, stderr } = await server.command(words);
-  if (status === BUSY) throw new OperatorError(`${BUSY_TEXT}.`);
-  if (status === 127) {
-    throw new OperatorError("The server has no upgrade-db.sh yet; run `pulumi up`, which puts it there.");
-  }
-  if (status !== 0) throw new OperatorError(lastLine(stderr));
-  const [major, volume = ""] = stdout.trim().split(" ");
+/** Brings the stack to its own configuration; gives whether that succeeded and the bot is healthy. */
+async function settle({ stack, server, plan, options }: Upgrade, what: string): Promise<boolean> {
+  const file = readFileSync(stack.file, "utf8");
+  const change = { ...changeTo({ stack, plan }, what), file, volume: plan.configured };
+  return (await apply(stack, server, change, options)).succeeded && (await isHealthy(server));
+}
+
+/** What every update of an upgrade has in common. */
+function changeTo({ stack, plan }: Pick<Upgrade, "stack" | "plan">, what: string) {
+  const { commit = "" } = stack.settings;
+  return { commit, refresh: true, message: `${what} PostgreSQL ${plan.major}, by ${whoami()}` };
+}
+
+/** The stack's configuration with the new database. */
+function upgradedConfig({ stack, plan }: Pick<Upgrade, "stack" | "plan">): string {
+  return withConfig(readFileSync(stack.file, "utf8"), {
+    "database.image": plan.image,
+    "database.volume": plan.volume,
+  });
+}
+
+/** Asks what data the server serves, once no script is at work on it any more. */
+async function servedData(stack: Stack, server: Server): Promise<Data> {
+  const answer = await runDatabaseScript(stack, { script: "upgrade-db.sh", action: "report" }, { server });
+  const [major, volume = ""] = answer.split(" ");
   return { major: Number(major), volume };
 }
 
-/** Asks again and again while the server is out of reach. */
-async function patiently<T>(question: () => Promise<T>): Promise<T> {
+/** Repeats a question while the server is out of reach. */
+async function whenReachable<T>(question: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await question();

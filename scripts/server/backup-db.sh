@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
 # Backs up the database and proves the backup: dumps it, restores the dump into a throwaway PostgreSQL and compares
-# tables and rows with what was dumped. Only then is it "verified", and only then are old ones deleted.
+# tables and rows with what was dumped. Only then is the backup "verified", and only then are old ones deleted.
 #
 # usage: backup-db.sh SETTINGS [--json] [--log FILE] [--if-older-than HOURS]
-#   SETTINGS         the file that the stack writes (infra/components/Backups.ts)
-#   --json           the manifest's line, or {"error": …}, on standard output
+#   SETTINGS         the file that the stack writes (infra/model/server-settings.ts)
+#   --json           prints the manifest's line, or {"error": …}
 #   --log FILE       all output goes there; beyond a megabyte the file becomes FILE.1
-#   --if-older-than  does nothing where the newest verified backup is younger
-#   --safety         restore-db.sh or upgrade-db.sh asks, which holds the lock: no retention, no copy elsewhere, no ping
-# Exit status 0: verified; 75: another one is running; 1 with one sentence on standard error: all else.
+#   --if-older-than  does nothing if the newest verified backup is younger
+#   --safety         for restore-db.sh and upgrade-db.sh, which hold the lock: no retention, no copy elsewhere, no ping
+# Exit status 0: verified; 75: a backup, restore or upgrade is running; 1 with one sentence on standard error: all else.
 #
 # In the directory, all closed to others: DATABASE_YYYY-MM-DD_HHMMSS.sql.gz (UTC), its .sha256, manifest.jsonl.
 set -euo pipefail
+# A failure inside $(…) ends the script as it would outside.
+shopt -s inherit_errexit
 umask 077
-# shellcheck source=scripts/backup-lib.sh disable=SC1091
-source "$(dirname "${BASH_SOURCE[0]}")/backup-lib.sh"
-# A session that is gone is noticed by its missing answer, not by a signal that ends this script.
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/settings.sh"
+source "${BASH_SOURCE[0]%/*}/lib/postgres.sh"
+source "${BASH_SOURCE[0]%/*}/lib/backups.sh"
+source "${BASH_SOURCE[0]%/*}/lib/manifest.sh"
+# A session that has ended shows by its missing answer; the signal would end this script without a reason.
 trap '' PIPE
 
 readonly DUMP_SECONDS=3600
-# A dump up to this size is restored in memory, if the server has twice that to spare; else on disk.
+# A trial restore up to this size happens in memory, if the server has twice that to spare; else on disk.
 readonly MOST_MEMORY_MB=1024
 readonly LOG_BYTES=1048576
 readonly HOUR=3600
@@ -48,7 +53,7 @@ open_log() {
   echo "== $(date -u +%FT%TZ)"
 }
 
-# Whatever ends the script: cleans up, and tells who waits for news.
+# Cleans up however the script ends, and reports the outcome.
 finish() {
   local status=$?
   trap - EXIT
@@ -59,9 +64,9 @@ finish() {
   if ((status != 0)); then
     local reason
     reason=$(cat "$scratch/reason" 2>/dev/null) || reason="The backup broke off (exit status $status); the lines above say why."
-    [[ -f $scratch/reason || $status == 75 ]] || say "$reason"
-    [[ -z $json ]] || printf '{"error":"%s"}\n' "$(tr -d '\000-\037\\"' <<<"$reason")"
-    ((status == 75)) || ping_url /fail "$reason"
+    [[ -f $scratch/reason ]] || say "$reason"
+    [[ -z $json ]] || error_json "$reason"
+    ((status == BUSY)) || ping_url /fail "$reason"
   elif [[ -n $outcome ]]; then
     ping_url "" "$outcome"
   fi
@@ -69,7 +74,7 @@ finish() {
   exit "$status"
 }
 
-# The address may be all that protects it: it goes to curl on standard input.
+# The address may be a secret, so it goes to curl on standard input.
 ping_url() {
   local url=${setting[pingUrl]-}
   if [[ -z $url || -n $safety ]]; then return; fi
@@ -89,7 +94,7 @@ is_recent() {
   return 1
 }
 
-# Asks the session that holds the snapshot; the answer is one line, in `answer`.
+# Asks the session that holds the snapshot; the answer, one line, is in `answer`.
 ask() {
   answer=''
   { printf '%s\n' "$1" >&"$to_session"; } 2>/dev/null || true
@@ -97,7 +102,7 @@ ask() {
     refuse "The database ended the connection ($(tail -n 1 "$scratch/session" 2>/dev/null)); see \`docker logs ${setting[container]}\`."
 }
 
-# Everything that is compared later is read in the very snapshot that is dumped: a busy database raises no alarm.
+# Everything that is compared later is read in the same snapshot that is dumped, so a busy database raises no alarm.
 open_snapshot() {
   coproc SESSION { sql "${setting[database]}" 2>"$scratch/session"; }
   # shellcheck disable=SC2153 # coproc sets it; it would vanish with the session
@@ -108,15 +113,15 @@ open_snapshot() {
   database_mb=$answer
   ask "SHOW server_version;"
   version=${answer%% *}
-  ask "SELECT count(*) FROM pg_tables WHERE schemaname !~ '^pg_' AND schemaname <> 'information_schema';"
-  ((answer > 0)) || refuse "The database ${setting[database]} has no tables, so there is nothing to back up; see that the bot has made them."
+  ask "SELECT count(*) FROM pg_tables WHERE $OWN_TABLES;"
+  ((answer > 0)) || refuse "The database ${setting[database]} has no tables, so there is nothing to back up; check that the bot has made them."
 }
 
 check_disk() {
-  local free
+  local free need=$((database_mb + setting[backupFreeMb]))
   free=$(free_mb "${setting[directory]}")
-  ((free >= database_mb + LEAST_FREE_MB)) ||
-    refuse "The disk of ${setting[directory]} has $free MB left and a backup needs $((database_mb + LEAST_FREE_MB)); make room there. No backup was begun."
+  ((free >= need)) ||
+    refuse "The disk of ${setting[directory]} has $free MB left and a backup needs $need; make room there. No backup was begun."
 }
 
 dump() {
@@ -127,7 +132,7 @@ dump() {
       --snapshot="$snapshot" -U "${setting[user]}" -d "${setting[database]}" 2>"$errors"
   } | gzip -6 >"$partial" 2>"$scratch/gzip" || {
     status=("${PIPESTATUS[@]}")
-    refuse "The dump broke off (pg_dump ${status[0]}, gzip ${status[1]}: $(cat "$errors" "$scratch/gzip" 2>/dev/null | tail -n 1)); nothing was kept of it."
+    refuse "The dump broke off (pg_dump ${status[0]}, gzip ${status[1]}: $(cat "$errors" "$scratch/gzip" 2>/dev/null | tail -n 1)); it was not kept."
   }
 }
 
@@ -139,29 +144,27 @@ remove_throwaway() {
   docker rm --force --volumes "$(throwaway)" >/dev/null 2>&1 || true
 }
 
-# A PostgreSQL of the same image as the one that runs, alone in the world and bounded.
+# A PostgreSQL of the same image as the live one, for one trial restore.
 start_throwaway() {
-  local image directory mode=0700 need=$((2 * database_mb + LEAST_FREE_MB)) memory=512 data=()
+  local image directory mode=0700 free need=$((2 * database_mb + setting[backupFreeMb])) memory=${setting[databaseMemory]} data=()
   image=$(docker inspect --format '{{.Image}}' "${setting[container]}")
   directory=$(data_directory "$image")
-  # Where the data is below the directory, its owner must be able to pass.
+  # If the data is further down, its owner must be able to pass through this directory.
   [[ $directory == */data ]] || mode=1777
   if ((need <= MOST_MEMORY_MB && 2 * need <= $(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo))); then
     data=(--tmpfs "$directory:size=${need}m,mode=$mode")
     memory=$((memory + need))
   else
-    (($(docker_free_mb) >= need)) ||
-      refuse "The backup could not be verified: the disk of Docker's directory has $(docker_free_mb) MB left and a restore needs $need; make room there. The backup was kept."
+    free=$(docker_free_mb)
+    ((free >= need)) ||
+      refuse "The backup could not be verified: the disk of Docker's directory has $free MB left and a restore needs $need; make room there. The backup was kept."
     data=(--volume "$directory")
   fi
   remove_throwaway
-  docker run --detach --rm --name "$(throwaway)" --network none --memory "${memory}m" --memory-swap "${memory}m" \
-    --pids-limit 256 --cap-drop ALL --cap-add CHOWN --cap-add DAC_READ_SEARCH --cap-add FOWNER --cap-add SETGID \
-    --cap-add SETUID --security-opt no-new-privileges --log-driver local "${data[@]}" \
-    --env POSTGRES_HOST_AUTH_METHOD=trust --env POSTGRES_USER="${setting[user]}" --env POSTGRES_DB="${setting[database]}" \
-    "$image" -c fsync=off -c full_page_writes=off -c autovacuum=off -c max_wal_size=64MB -c wal_level=minimal \
-    -c max_wal_senders=0 -c max_parallel_maintenance_workers=0 >/dev/null 9>&-
-  wait_ready "$(throwaway)" "$READY_SECONDS" ||
+  run_isolated "$(throwaway)" "$memory" --rm "${data[@]}" --env POSTGRES_HOST_AUTH_METHOD=trust "$image" \
+    -c fsync=off -c full_page_writes=off -c autovacuum=off -c max_wal_size=64MB -c wal_level=minimal \
+    -c max_wal_senders=0 -c max_parallel_maintenance_workers=0
+  wait_ready "$(throwaway)" "${setting[readySeconds]}" ||
     refuse "The backup could not be verified: the throwaway PostgreSQL did not start. The backup was kept."
 }
 
@@ -169,7 +172,7 @@ in_throwaway() {
   sql_in "$(throwaway)" "${setting[database]}" <<<"$1"
 }
 
-# Restores the archive for a trial; an empty answer is a success, else it says what differs.
+# Restores the archive into the throwaway: verify FILE CONTENTS DIGEST. Prints what differs, and nothing on success.
 verify() {
   local file=$1 contents=$2 digest=$3 restored
   load "$file" "$(throwaway)" "${setting[database]}" || {
@@ -184,19 +187,11 @@ verify() {
   fi
 }
 
-# A file under its final name is complete and on the disk.
+# Gives a file its final name once it is complete and on the disk.
 publish() {
   sync "$1"
   mv "$1" "$2"
   sync "$(dirname "$2")"
-}
-
-record() {
-  local manifest=${setting[directory]}/manifest.jsonl
-  # A line that a crash cut off must not swallow this one.
-  if [[ -s $manifest && -n $(tail -c 1 "$manifest") ]]; then echo >>"$manifest"; fi
-  echo "$1" >>"$manifest"
-  sync "$manifest"
 }
 
 copy_elsewhere() {
@@ -214,8 +209,8 @@ copy_elsewhere() {
   rm -f "${setting[directory]}/.partial.age"
 }
 
-# Deletes what is older than the retention, but never the newest `keepAtLeast` verified ones, and nothing before that
-# many are there.
+# Deletes backups that are older than the retention, except the newest `keepAtLeast` verified ones; nothing where there
+# are fewer.
 retain() {
   local name kept=0 deleted=0 least=${setting[keepAtLeast]} days=${setting[retentionDays]}
   while read -r name; do
@@ -229,45 +224,35 @@ retain() {
   ((deleted == 0)) || say "deleted $deleted older than $days days"
 }
 
-main() {
-  scratch=$(mktemp -d)
-  trap finish EXIT
-  trap 'exit 130' INT TERM HUP
-  parse "$@"
-  [[ -z $log ]] || open_log
-  read_settings "$settings_file"
-  [[ -n $safety ]] || take_lock
-  locked=yes
-  if [[ -n $older ]] && is_recent; then
-    say "The newest verified backup is younger than $older hours; nothing to do."
-    exit 0
-  fi
-  rm -f "${setting[directory]}"/.partial*
-
-  local began=$SECONDS dumped contents digest='' sum name file partial=${setting[directory]}/.partial bytes line difference
-  wait_ready "${setting[container]}" "$READY_SECONDS" ||
-    refuse "The database's container ${setting[container]} does not answer; see \`docker logs ${setting[container]}\`."
+# Dumps the database to FILE.partial and fills `contents` and `digest`, which the trial restore must give again.
+take_dump() {
+  local partial=$1 tables began=$SECONDS
   open_snapshot
   check_disk
   name=${setting[database]}_$(date -u +%F_%H%M%S).sql.gz
-  file=${setting[directory]}/$name
   dump "$partial"
   ask "$CONTENTS"
   contents=$answer
+  digest=''
   if [[ -n ${setting[query]-} ]]; then
     ask "$(query_digest)"
     digest=$answer
   fi
-  eval "exec $to_session>&-"
+  exec {to_session}>&-
   examine "$partial"
-  local tables
-  tables=$(grep -oE '"[rp]" : [0-9]+' <<<"$contents" | awk '{ sum += $3 } END { print sum + 0 }')
+  tables=$(count_tables "$contents")
   [[ ${found[tables]} -ge $tables ]] ||
-    refuse "The dump holds ${found[tables]} of $tables tables; nothing was kept of it."
-  dumped=$((SECONDS - began))
+    refuse "The dump has ${found[tables]} of $tables tables; it was not kept."
   bytes=$(stat -c %s "$partial")
-  say "dumped ${setting[database]}: $bytes bytes, $tables tables in $dumped s"
+  say "dumped ${setting[database]}: $bytes bytes, $tables tables in $((SECONDS - began)) s"
+}
 
+back_up() {
+  local began=$SECONDS dumped name contents digest bytes sum file partial=${setting[directory]}/.partial line difference verified=true
+  require_database
+  take_dump "$partial"
+  dumped=$SECONDS
+  file=${setting[directory]}/$name
   sum=$(sha256sum <"$partial" | cut -d ' ' -f 1)
   echo "$sum  $name" >"$partial.sha256"
   publish "$partial.sha256" "$file.sha256"
@@ -276,16 +261,32 @@ main() {
   start_throwaway
   difference=$(verify "$file" "$contents" "$digest")
   remove_throwaway
-  line=$(printf '{"file":"%s","time":"%s","bytes":%d,"sha256":"%s","server":"%s","seconds":%d,"verified":%s,"contents":%s}' \
-    "$name" "$(date -u +%FT%TZ)" "$bytes" "$sum" "$version" "$((SECONDS - began))" \
-    "$([[ -z $difference ]] && echo true || echo false)" "$contents")
+  [[ -z $difference ]] || verified=false
+  line=$(manifest_entry "$name" "$bytes" "$sum" "$version" "$((SECONDS - began))" "$verified" "$contents")
   record "$line"
   [[ -z $difference ]] || refuse "The backup $name is not good: $difference. It was kept, nothing older was deleted; see \`docker logs ${setting[container]}\`."
-  say "restored it for a trial and found the same in $((SECONDS - began - dumped)) s"
+  say "restored it for a trial and found the same in $((SECONDS - dumped)) s"
   copy_elsewhere "$file"
   [[ -n $safety ]] || retain
   outcome="$name: $bytes bytes, verified"
   if [[ -n $json ]]; then echo "$line"; else echo "$file"; fi
+}
+
+main() {
+  scratch=$(mktemp -d)
+  trap finish EXIT
+  trap 'exit 130' INT TERM HUP
+  parse "$@"
+  [[ -z $log ]] || open_log
+  read_settings "$settings_file"
+  [[ -n $safety ]] || take_lock 0
+  locked=yes
+  if [[ -n $older ]] && is_recent; then
+    say "The newest verified backup is younger than $older hours; nothing to do."
+    exit 0
+  fi
+  rm -f "${setting[directory]}"/.partial*
+  back_up
 }
 
 main "$@"

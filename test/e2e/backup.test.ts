@@ -15,15 +15,17 @@ import {
 import { rawConfig, settings } from "../unit/fixtures.ts";
 
 const NAME = "backup";
-const PROJECT = join(import.meta.dirname, "..", "..");
+const SCRIPTS = join(import.meta.dirname, "..", "..", "scripts", "server");
 const HOME = "/home/deploy/hockey";
 const BACKUPS = "/home/deploy/backups";
 const SETTINGS = `${HOME}/backups/settings`;
 const BACKUP = `${HOME}/bin/backup-db.sh ${SETTINGS}`;
-const RESTORE = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
-/** Puts the schedule of the stack in a directory into the crontab. */
-const schedules = (deployPath: string, fields: string) =>
-  `env SCHEDULE='${fields}' SETTINGS=${deployPath}/backups/settings ${HOME}/bin/install-backup-cron.sh install ${deployPath}`;
+const RESTORE_DB = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
+/** A restore of a backup, by its name or latest; options follow. */
+const restore = (name: string) => `BACKUP=${name} ${RESTORE_DB} restore`;
+/** The schedule's script for one of the stacks on the server. */
+const cron = (action: string, schedule = "", deployPath = HOME) =>
+  `SETTINGS=${deployPath}/backups/settings SCHEDULE='${schedule}' ${HOME}/bin/install-backup-cron.sh ${action} ${deployPath}`;
 const PASSWORD = "pg-secret/for-tests";
 const DAY = 86_400_000;
 
@@ -124,14 +126,14 @@ describe("backups", function () {
     await loadImages(server, ["postgres:13", "caddy:2", "python:3.10-slim"]);
     await sh(`umask 022; mkdir -p ${HOME}/bin ${HOME}/proxy /home/deploy/flags; umask 077; mkdir -p ${HOME}/backups ${HOME}/secrets;
       printf %s '${PASSWORD}' >${HOME}/secrets/postgres_password`);
-    for (const script of await readdir(join(PROJECT, "scripts"))) {
-      if (script.endsWith(".sh")) {
-        await put(`${HOME}/bin/${script}`, await readFile(join(PROJECT, "scripts", script), "utf8"), "755");
+    for (const script of await readdir(SCRIPTS, { recursive: true })) {
+      if (script.endsWith(".sh") && !script.startsWith("container/")) {
+        await put(`${HOME}/bin/${script}`, await readFile(join(SCRIPTS, script), "utf8"), "755");
       }
     }
     await put(
       `${HOME}/proxy/Caddyfile`,
-      await readFile(join(PROJECT, "infra", "files", "Caddyfile"), "utf8"),
+      await readFile(join(SCRIPTS, "container", "Caddyfile"), "utf8"),
       "644",
     );
     await put("/home/deploy/bot.py", BOT, "644");
@@ -187,7 +189,7 @@ describe("backups", function () {
     it("is made one at a time", async () => {
       const both = await Promise.all([attempt(BACKUP), attempt(`sleep 0.2; ${BACKUP}`)]);
       assert.deepEqual(both.map(({ status }) => status).sort(), [0, 75]);
-      assert.match(both.map(({ output }) => output).join(), /Another backup or restore is running/);
+      assert.match(both.map(({ output }) => output).join(), /Another backup, restore or upgrade is running/);
     });
 
     it("is refused where there is nothing to back up", async () => {
@@ -229,7 +231,7 @@ describe("backups", function () {
       assert.equal(status, 1);
       assert.match(output, /is not good: restored, it answers `backups.query` differently/);
       assert.equal((await files()).length, 2);
-      assert.match(await sh(`${RESTORE} list`), /hockey_db_20[^\n]* no$/m);
+      assert.match(await sh(`${RESTORE_DB} list`), /hockey_db_20[^\n]* no$/m);
       assert.equal((await backup()).verified, true);
     });
   });
@@ -273,9 +275,9 @@ describe("backups", function () {
       await backup();
       assert.equal((await files()).length, 22);
       assert.equal((JSON.parse(await sh(`tail -n 1 ${BACKUPS}/manifest.jsonl`)) as Line).verified, true);
-      assert.match(await sh(`${RESTORE} list --json`), /^\[\{"file":"hockey_db_[^}]*"verified":true\}/);
+      assert.match(await sh(`${RESTORE_DB} list --json`), /^\[\{"file":"hockey_db_[^}]*"verified":true\}/);
       const before = await players();
-      await sh(`${RESTORE} restore latest --yes --no-safety-dump`);
+      await sh(`${restore("latest")} --yes --no-safety-dump`);
       assert.equal(await players(), before);
     });
   });
@@ -349,7 +351,7 @@ describe("backups", function () {
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
       })();
-      const { status, output } = await attempt(`${RESTORE} restore ${good} --yes`);
+      const { status, output } = await attempt(`${restore(good)} --yes`);
       over.abort();
       await visitor;
       assert.equal(status, 0, output);
@@ -361,8 +363,11 @@ describe("backups", function () {
       const old = /kept as (\w+)/.exec(output)?.[1] ?? "";
       assert.equal(await sql("SELECT count(DISTINCT name) FROM players", old), "1");
       assert.equal((await files()).length, 2, "a safety dump was taken");
-      assert.match((await attempt(`${RESTORE} drop-old </dev/null`)).output, /Nobody is there to be asked/);
-      await sh(`${RESTORE} drop-old --yes`);
+      assert.match(
+        (await attempt(`${RESTORE_DB} drop-old </dev/null`)).output,
+        /There is no terminal to ask on; pass --yes/,
+      );
+      await sh(`${RESTORE_DB} drop-old --yes`);
       assert.equal(
         await sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'hockey_db_%'", "postgres"),
         "0",
@@ -370,7 +375,7 @@ describe("backups", function () {
     });
 
     it("asks first", async () => {
-      const { status, output } = await attempt(`${RESTORE} restore latest </dev/null`);
+      const { status, output } = await attempt(`${restore("latest")} </dev/null`);
       assert.equal(status, 1);
       assert.match(output, /This replaces the database hockey_db by hockey_db_.* verified: yes/);
     });
@@ -391,11 +396,11 @@ describe("backups", function () {
         "zcat GOOD | head -n 60 | gzip >BAD",
         /is not complete: pg_dump did not/,
       ],
-      ["of an empty dump", "gzip </dev/null >BAD", /is no dump by pg_dump/],
+      ["of an empty dump", "gzip </dev/null >BAD", /is not a dump by pg_dump/],
       [
         "without a table",
         `printf -- '${header} 13.1\\n-- PostgreSQL database dump complete\\n' | gzip >BAD`,
-        /is empty/,
+        /is empty: it has no tables/,
       ],
       [
         "of another database",
@@ -420,7 +425,7 @@ describe("backups", function () {
         await sh(`cd ${BACKUPS}; ${make.replaceAll("GOOD", good).replaceAll("BAD", bad)}`);
         const state = "docker inspect -f '{{.State.StartedAt}}' training_bot; ls -a " + BACKUPS;
         const before = await sh(state);
-        const { status, output } = await attempt(`${RESTORE} restore ${bad} --yes --no-safety-dump`);
+        const { status, output } = await attempt(`${restore(bad)} --yes --no-safety-dump`);
         const after = (await sh(state)).replace("\nrestore.log", "");
         await sh(`rm -f ${BACKUPS}/${bad}*`);
         assert.equal(status, 1, output);
@@ -438,7 +443,7 @@ describe("backups", function () {
       await sql("UPDATE players SET name = 'today'");
       const today = await players();
       await sh("touch /home/deploy/flags/break-once");
-      const { status, output } = await attempt(`${RESTORE} restore ${good} --yes --no-safety-dump`);
+      const { status, output } = await attempt(`${restore(good)} --yes --no-safety-dump`);
       assert.equal(status, 1, output);
       assert.match(output, /The bot does not get healthy on the data of/);
       assert.match(output, /what was there is back/);
@@ -450,7 +455,7 @@ describe("backups", function () {
       it(`goes back by itself when it is killed while ${stage}`, async () => {
         await sql("UPDATE players SET name = 'today'");
         const today = await players();
-        const { output } = await attempt(`${RESTORE} restore ${good} --yes --no-safety-dump & pid=$!
+        const { output } = await attempt(`${restore(good)} --yes --no-safety-dump & pid=$!
           until grep -qs stage=${stage} ${BACKUPS}/.restore || ! kill -0 $pid; do :; done
           kill -KILL $pid; wait $pid
           until [[ ! -e ${BACKUPS}/.restore ]] || ((SECONDS > 60)); do sleep 0.1; done; flock ${BACKUPS}/.lock true`);
@@ -472,8 +477,8 @@ describe("backups", function () {
       await sh(
         `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
       );
-      await sh(schedules(HOME, "0 6 1 1 *"));
-      await sh(`nohup ${RESTORE} restore ${good} --yes --no-safety-dump >/dev/null 2>&1 &
+      await sh(cron("install", "0 6 1 1 *"));
+      await sh(`nohup ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
         until grep -qs stage=swapping ${BACKUPS}/.restore; do :; done`);
       await rebootServer(server);
       await verifiedWithin(60_000);
@@ -481,13 +486,13 @@ describe("backups", function () {
       assert.equal(await players(), today);
       assert.equal(await sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
       assert.equal(await sh(`ls ${BACKUPS}/.restore 2>/dev/null || true`), "");
-      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}; mv ${aside}/* ${BACKUPS}`);
+      await sh(`${cron("remove")}; mv ${aside}/* ${BACKUPS}`);
     });
 
     it("works on a new, empty database: the server is gone, the backup is not", async () => {
       await sh("docker rm -f training_bot_db >/dev/null; docker volume rm training_bot_db_data >/dev/null");
       await startDatabase();
-      const { status, output } = await attempt(`time ${RESTORE} restore ${good} --yes`);
+      const { status, output } = await attempt(`time ${restore(good)} --yes`);
       assert.equal(status, 0, output);
       assert.equal(await players(), original);
       assert.equal(await sql("INSERT INTO players (name) VALUES ('new') RETURNING id"), "1001");
@@ -572,7 +577,7 @@ describe("backups", function () {
       const usage = await sh(
         "touch /tmp/done; sort -n /tmp/usage | awk '{ if ($1 > a) a = $1; if ($2 > b) b = $2 } END { print a, b }'",
       );
-      const restored = await attempt(`time ${RESTORE} restore latest --yes --no-safety-dump`);
+      const restored = await attempt(`time ${restore("latest")} --yes --no-safety-dump`);
       assert.equal(restored.status, 0, restored.output);
       console.log(`      ${megabytes} MB database; peak in MB (backups, throwaway's memory): ${usage}`);
       for (const text of [output, restored.output]) {
@@ -581,12 +586,12 @@ describe("backups", function () {
       assert.match(output, /found the same/);
       assert.equal(await sql("SELECT count(*) FROM big"), "1350000");
       await sql("DROP TABLE big");
-      await sh(`${RESTORE} drop-old --yes`);
+      await sh(`${RESTORE_DB} drop-old --yes`);
     });
   });
 
   describe("the schedule", () => {
-    const install = (schedule: string) => sh(schedules(HOME, schedule));
+    const install = (schedule: string) => sh(cron("install", schedule));
 
     it("is one block in the crontab, put there and taken away without touching the rest", async () => {
       await sh("echo '1 2 3 4 * echo mine' | crontab -");
@@ -605,11 +610,11 @@ describe("backups", function () {
       await sh(
         `mkdir -p ${other}/backups; sed 's#${HOME}/#${other}/#' ${SETTINGS} >${other}/backups/settings`,
       );
-      await sh(schedules(other, "0 3 * * *"));
+      await sh(cron("install", "0 3 * * *", other));
       assert.equal((await sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
-      await sh(`${HOME}/bin/install-backup-cron.sh remove ${other}; rm -r ${other}`);
+      await sh(`${cron("remove", "", other)}; rm -r ${other}`);
       assert.equal(await sh("crontab -l"), before.replace(/\n\d+$/, ""));
-      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}`);
+      await sh(cron("remove"));
       assert.equal(await sh("crontab -l"), "1 2 3 4 * echo mine");
     });
 
@@ -632,7 +637,7 @@ describe("backups", function () {
       await sh("systemctl is-active cron || systemctl start cron", "root");
       await install("* * * * *");
       await verifiedWithin(80_000);
-      await sh(`${HOME}/bin/install-backup-cron.sh remove ${HOME}`);
+      await sh(cron("remove"));
     });
   });
 });

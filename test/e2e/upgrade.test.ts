@@ -13,7 +13,10 @@ const NEW = "training_bot_db_data_15";
 const BACKUPS = "/home/deploy/backups";
 const SETTINGS = "/home/deploy/hockey/backups/settings";
 const UPGRADE = `/home/deploy/hockey/bin/upgrade-db.sh ${SETTINGS}`;
-const RESTORE = `/home/deploy/hockey/bin/restore-db.sh ${SETTINGS}`;
+/** The part of an upgrade on the server, in words of the shell. */
+const move = (major: number, image = "postgres:15", volume = NEW) =>
+  `MAJOR=${major} IMAGE=${image} VOLUME=${volume} ${UPGRADE} move`;
+const RESTORE = `/home/deploy/hockey/bin/restore-db.sh ${SETTINGS} restore`;
 
 const SAMPLE = `CREATE TABLE notes (id serial PRIMARY KEY, note text NOT NULL);
   CREATE INDEX ON notes (note);
@@ -125,14 +128,17 @@ describe("an upgrade of PostgreSQL", function () {
       assert.equal(exitCode, 1, output);
       assert.match(output, sentence);
     }
-    const unknown = await sh(`${UPGRADE} move 16 postgres:16 ${NEW}_16 2>&1 || true`);
-    assert.match(unknown, /^The image postgres:16 cannot be had on the server \(.*Nothing was changed\.$/m);
-    const wrong = await sh(`${UPGRADE} move 14 postgres:15 ${NEW} 2>&1 || true`);
+    const unknown = await sh(`${move(16, "postgres:16", `${NEW}_16`)} 2>&1 || true`);
+    assert.match(
+      unknown,
+      /^The image postgres:16 cannot be pulled on the server \(.*Nothing was changed\.$/m,
+    );
+    const wrong = await sh(`${move(14)} 2>&1 || true`);
     assert.match(wrong, /^The image postgres:15 is PostgreSQL 15, not 14\. Nothing was changed\.$/m);
     const { stdout } = await upgrade("--help");
     assert.match(
       stdout,
-      /database upgrade -- <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
+      /delivery database upgrade <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
     );
     await runsAsBefore();
   });
@@ -191,7 +197,7 @@ describe("an upgrade of PostgreSQL", function () {
       { input },
     );
     const output = await sh(
-      `{ echo go; while sleep 1; do echo alive; done } | PATH=/tmp/lossy:$PATH ${UPGRADE} move 15 postgres:15 ${NEW} 2>&1 || true`,
+      `{ echo go; while sleep 1; do echo alive; done } | PATH=/tmp/lossy:$PATH ${move(15)} 2>&1 || true`,
     );
     assert.match(
       output,
@@ -216,8 +222,7 @@ describe("an upgrade of PostgreSQL", function () {
 
   for (const stage of ["trying", "stopping", "moving", "switching"]) {
     it(`goes back by itself when it is killed on the server while ${stage}`, async () => {
-      const output =
-        await sh(`{ echo go; while sleep 1; do echo alive; done } | ${UPGRADE} move 15 postgres:15 ${NEW} 2>&1 & pid=$!
+      const output = await sh(`{ echo go; while sleep 1; do echo alive; done } | ${move(15)} 2>&1 & pid=$!
         until grep -qs stage=${stage} ${BACKUPS}/.upgrade || ! kill -0 $pid; do :; done
         kill -KILL $pid; wait $pid
         until [[ ! -e ${BACKUPS}/.upgrade ]] || ((SECONDS > 60)); do sleep 0.1; done; flock ${BACKUPS}/.lock true`);
@@ -303,8 +308,15 @@ describe("an upgrade of PostgreSQL", function () {
     assert.equal(exitCode, 0, output);
     assert.match(await sh(`tail -n 1 ${BACKUPS}/manifest.jsonl`), /"server":"15\..*"verified":true/);
     await sql("UPDATE notes SET note = 'ruined'");
-    await sh(`${RESTORE} restore ${backup} --yes --no-safety-dump`);
-    await sh(`${RESTORE} drop-old --yes`);
+    await sh(`BACKUP=${backup} ${RESTORE} --yes --no-safety-dump`);
+    const asked = await operate(world.stack, "restore", ["--drop-old"]);
+    assert.equal(asked.exitCode, 1, asked.output);
+    assert.match(asked.output, /^error: Nothing was removed; answer yes, or pass --yes\.$/m);
+    const removed = await operate(world.stack, "restore", ["--drop-old", "--yes"]);
+    assert.equal(removed.exitCode, 0, removed.output);
+    assert.match(removed.output, /^dropped hockey_db_before_\d{8}_\d{6}$/m);
+    const none = await operate(world.stack, "restore", ["--drop-old"]);
+    assert.match(none.output, /^There is no replaced database on /m);
     assert.equal(await digest(), notes);
   });
 
@@ -332,7 +344,7 @@ describe("an upgrade of PostgreSQL", function () {
     assert.equal(exitCode, 0, output);
     assert.match(await sql("SHOW server_version"), /^13\./);
     assert.equal(await digest(), notes);
-    const refused = await sh(`${UPGRADE} move 15 postgres:15 ${NEW} 2>&1 || true`);
+    const refused = await sh(`${move(15)} 2>&1 || true`);
     assert.match(
       refused,
       /There is a volume training_bot_db_data_15 with data already, .* docker volume rm training_bot_db_data_15/,

@@ -25,10 +25,6 @@ const WORKFLOWS = (...names: string[]) =>
   Object.fromEntries(
     names.map((name) => [`.github/${name}`, "published in other repositories as it is; compared below"]),
   );
-/** The database family takes them from the settings file when it is rewritten; each goes then. */
-const DATABASE_SCRIPTS = (...names: string[]) =>
-  Object.fromEntries(names.map((name) => [`scripts/server/${name}`, "not yet taken from the settings file"]));
-
 const FACTS: Fact[] = [
   {
     what: "names of Docker's objects",
@@ -40,7 +36,6 @@ const FACTS: Fact[] = [
     what: "the label of the commit",
     literal: /org\.opencontainers\.image\.revision/,
     owner: "infra/model/names.ts",
-    except: DATABASE_SCRIPTS("upgrade-db.sh"),
   },
   {
     what: "types of components",
@@ -72,7 +67,7 @@ const FACTS: Fact[] = [
     what: "the gate's file",
     literal: /\/gate\/closed|\/gate\b(?!\.sh)/,
     owner: "infra/model/paths.ts",
-    except: { ...CADDY, ...DATABASE_SCRIPTS("upgrade-db.sh") },
+    except: CADDY,
   },
   { what: "the settings file", literal: /backups\/settings/, owner: "infra/model/paths.ts" },
   {
@@ -85,7 +80,6 @@ const FACTS: Fact[] = [
     what: "files of the backups on the server",
     literal: /manifest\.jsonl|[/}]\.(restore|upgrade)\b/,
     owner: "infra/model/paths.ts",
-    except: DATABASE_SCRIPTS("backup-db.sh", "backup-lib.sh", "restore-db.sh", "upgrade-db.sh"),
   },
   {
     what: "the directory of installed scripts",
@@ -96,33 +90,28 @@ const FACTS: Fact[] = [
     what: "paths in the containers",
     literal: /delivery-health-check|\/run\/secrets|\/etc\/caddy/,
     owner: "infra/model/paths.ts",
-    except: DATABASE_SCRIPTS("upgrade-db.sh"),
   },
   {
     what: "PostgreSQL's directories and port",
     literal: /\/var\/lib\/postgresql|\b5432\b/,
     owner: "infra/model/postgres.ts",
-    except: DATABASE_SCRIPTS("backup-lib.sh"),
   },
   {
     what: "times",
     literal:
       /\b(DRAIN|BOT_STOP|HEALTHY|UNHEALTHY|STEADY|HOLD|UPGRADE_HOLD|PROXY_HOLD|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
-    except: DATABASE_SCRIPTS("backup-lib.sh", "restore-db.sh", "upgrade-db.sh"),
   },
   {
     what: "sizes and counts",
     literal:
       /\b(LEAST_FREE\w*|\w+_FREE_MB|KEPT_IMAGES|\w*PIDS\w*|(BOT|DATABASE|PROXY)_MEMORY|FIRST_VERSIONED_POSTGRES)\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
-    except: DATABASE_SCRIPTS("backup-lib.sh"),
   },
   {
     what: "memory and processes of containers",
     literal: /--(memory|memory-swap|pids-limit)[ =]"?\d/,
     owner: "infra/model/limits.ts",
-    except: DATABASE_SCRIPTS("backup-db.sh", "upgrade-db.sh"),
   },
   {
     what: "stages of a restore and an upgrade",

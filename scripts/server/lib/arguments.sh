@@ -4,12 +4,9 @@
 # need NAME...: gives each NAME its value, or ends the script. Where the caller names the stack's settings file in
 # SETTINGS, its line `name=` counts (`someName=` for SOME_NAME); otherwise the caller has given the value itself.
 need() {
-  local name key line
+  local name key
   local -A setting=()
-  if [[ -n ${SETTINGS-} ]]; then
-    [[ -f $SETTINGS ]] || refuse "The server has no $SETTINGS; run \`pulumi up\`, which writes it."
-    while IFS= read -r line; do setting[${line%%=*}]=${line#*=}; done <"$SETTINGS"
-  fi
+  if [[ -n ${SETTINGS-} ]]; then load_settings "$SETTINGS"; fi
   for name in "$@"; do
     key=${name,,}
     while [[ $key =~ ^(.*)_(.)(.*)$ ]]; do key=${BASH_REMATCH[1]}${BASH_REMATCH[2]^}${BASH_REMATCH[3]}; done
