@@ -22,7 +22,7 @@ const SETTINGS = `${HOME}/backups/settings`;
 const BACKUP = `${HOME}/bin/backup-db.sh ${SETTINGS}`;
 const RESTORE_DB = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
 /** A restore of a backup, by its name or latest; options follow. */
-const restore = (name: string) => `BACKUP=${name} ${RESTORE_DB} restore`;
+const restore = (name: string) => `env BACKUP=${name} ${RESTORE_DB} restore`;
 /** The schedule's script for one of the stacks on the server. */
 const cron = (action: string, schedule = "", deployPath = HOME) =>
   `SETTINGS=${deployPath}/backups/settings SCHEDULE='${schedule}' ${HOME}/bin/install-backup-cron.sh ${action} ${deployPath}`;
