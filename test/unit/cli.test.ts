@@ -265,8 +265,9 @@ describe("./delivery", () => {
   it("works from another directory, and through a link", () => {
     const directory = mkdtempSync(join(tmpdir(), "delivery-"));
     try {
-      symlinkSync(EXECUTABLE, join(directory, "mine"));
-      const { status, stdout } = spawnSync("./mine", ["--version"], { cwd: directory, encoding: "utf8" });
+      const link = join(directory, "mine");
+      symlinkSync(EXECUTABLE, link);
+      const { status, stdout } = spawnSync(link, ["--version"], { cwd: directory, encoding: "utf8" });
       assert.deepEqual([status, stdout], [0, `${project.version}\n`]);
       assert.equal(delivery(["--version"], { cwd: directory }).status, 0);
     } finally {

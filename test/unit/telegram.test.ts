@@ -347,6 +347,6 @@ describe("fake Telegram Bot API", () => {
 
 describe("the sandbox's token", () => {
   it("is one that a stack's configuration accepts", () => {
-    assert.equal(settings({ telegramToken: DEFAULT_TOKEN }).telegramToken, DEFAULT_TOKEN);
+    assert.doesNotThrow(() => settings({ telegramToken: DEFAULT_TOKEN }));
   });
 });
