@@ -3,14 +3,14 @@ import type { Settings } from "./config.ts";
 import { GITHUB_URN } from "./model/names.ts";
 import type { GitHubSettings } from "./model/schema.ts";
 
-/** Milliseconds for one answer, and how often GitHub is asked before it counts as down. */
+/** Milliseconds for one answer, and the number of tries before GitHub counts as down. */
 const TIMEOUT = 10_000;
 const ATTEMPTS = 3;
 
 /** What a classic token must have, by https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps */
 const SCOPES = ["repo", "workflow"];
 
-/** What a fine-grained token must have; where GitHub has something to read, reading it is the test. */
+/** Permissions that a fine-grained token must have, and a path for each whose reading tests it. */
 const PERMISSIONS = (branch: string) => [
   { permission: "Secrets", path: "/actions/secrets/public-key" },
   { permission: "Variables", path: "/actions/variables?per_page=1" },
@@ -18,7 +18,7 @@ const PERMISSIONS = (branch: string) => [
   { permission: "Contents", path: `/branches/${encodeURIComponent(branch)}` },
 ];
 
-/** Where GitHub is and who asks: what the provider reads from GITHUB_BASE_URL and GITHUB_TOKEN. */
+/** GitHub's address and the token: what the provider reads from GITHUB_BASE_URL and GITHUB_TOKEN. */
 export interface GitHubAccess {
   baseUrl: string;
   token: string;
@@ -28,8 +28,8 @@ export interface GitHubAccess {
 export class GitHubError extends Error {}
 
 /**
- * Whether this run leaves GitHub as it is. Resources left out of the program would be deleted on GitHub, so they are
- * always declared, and a run without a token, such as a workflow run, makes the engine skip them:
+ * Whether this run leaves GitHub as it is. Resources left out of the program would be deleted on GitHub, so the program
+ * always declares them. A run without a token, such as a workflow run, has the engine skip them instead:
  * `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`.
  */
 export function skipsGitHub(): boolean {
@@ -42,7 +42,7 @@ function isPreviewedAlone(): boolean {
 }
 
 /**
- * Asks GitHub, where the stack manages it, whether this token can do that. Changes nothing.
+ * Checks, where the stack manages GitHub, whether the token allows it. Changes nothing.
  *
  * @throws pulumi.RunError with one sentence: what the token lacks, or which key to correct
  */
@@ -121,7 +121,7 @@ async function request({ baseUrl, token }: GitHubAccess, path: string, attempt =
   );
 }
 
-/** Refuses what any answer may say, whatever the question was. */
+/** Refuses answers that every request can get: a bad token, a used-up rate limit. */
 function refuseUnusable(response: Response): void {
   if (response.status === 401) {
     throw new GitHubError(

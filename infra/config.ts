@@ -1,41 +1,28 @@
 import * as pulumi from "@pulumi/pulumi";
 import { configError, ConfigError, describe } from "./model/config-errors.ts";
-import { Config, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
+import { Config, OBJECT_KEYS, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
 
 /**
  * The only reader of the stack's configuration. Everything else gets typed, complete, checked settings.
  *
- * Every key is described in infra/faults.ts and in Pulumi.yaml; what is wrong with a configuration is reported all at
- * once, before anything on the server is touched.
+ * Every key is described in infra/model/config-errors.ts and in Pulumi.yaml. All faults of a configuration are reported
+ * at once, before anything on the server is touched.
  */
 
-/** Without these the workflows reach neither the state nor the secrets in it. */
+/** Without these secrets the workflows reach neither the state nor the secrets in it. */
 const NEEDED_BY_WORKFLOWS = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"];
 
-/** The keys whose values are objects. */
-const OBJECTS = [
-  "server",
-  "app",
-  "database",
-  "proxy",
-  "backups",
-  "alerts",
-  "github",
-  "githubSecrets",
-  "environment",
-];
-
 /**
- * A whole configuration. What is secret is a secret Output, which Pulumi never stores or shows in clear; only
- * `sshPrivateKey` is plain, because ssh needs it before any resource exists, and `githubSecrets`, whose names make
- * resources: whoever hands them on wraps them.
+ * A whole configuration. Secrets are secret Outputs, which Pulumi never stores or shows in clear, with two exceptions:
+ * ssh needs `sshPrivateKey` before any resource exists, and the names in `githubSecrets` make resources. Callers must
+ * wrap these two with pulumi.secret.
  */
 export type Settings = Plain &
   Pick<Secret, "sshPrivateKey" | "githubSecrets"> & {
     [Key in Exclude<keyof Secret, "sshPrivateKey" | "githubSecrets">]: pulumi.Output<Secret[Key]>;
   };
 
-/** The keys that the workflows cannot do without. */
+/** The missing keys that the workflows need. */
 function missingForGitHub(config: Partial<Plain & Secret> = {}): string[] {
   const { github, githubSecrets = {}, sshPrivateKey } = config;
   if (!github?.manage) return [];
@@ -48,7 +35,7 @@ function missingForGitHub(config: Partial<Plain & Secret> = {}): string[] {
 /**
  * Checks a raw configuration: keys without the project's prefix, objects already parsed.
  *
- * @param isSecret tells of a key whether it is stored encrypted
+ * @param isSecret whether a key is stored encrypted
  * @throws ConfigError with every fault at once
  */
 export function parseConfig(raw: Record<string, unknown>, isSecret: (key: string) => boolean): Settings {
@@ -84,7 +71,7 @@ export function parseConfig(raw: Record<string, unknown>, isSecret: (key: string
 export function loadConfig(): Settings {
   const prefix = `${pulumi.getProject()}:`;
   const all = pulumi.runtime.allConfig();
-  // The SDK has this function, but keeps it out of its type declarations.
+  // The SDK's type declarations leave this function out.
   const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
   const raw = Object.fromEntries(
     Object.entries(all)
@@ -94,14 +81,14 @@ export function loadConfig(): Settings {
   try {
     return parseConfig(raw, (key) => isConfigSecret(prefix + key));
   } catch (error) {
-    // Pulumi shows the sentence of its own kind of error alone, without where in the program it was thrown.
+    // Pulumi shows a RunError without a stack trace.
     throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
   }
 }
 
-/** Pulumi hands every value over as text: objects as JSON, the rest as it is. */
+/** Pulumi gives every value as text: objects as JSON, all else as it is. */
 function parseValue(key: string, value: string): unknown {
-  if (!OBJECTS.includes(key)) return value;
+  if (!OBJECT_KEYS.includes(key)) return value;
   try {
     return JSON.parse(value);
   } catch {

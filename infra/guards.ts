@@ -1,15 +1,15 @@
 import { inspect } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
+import { RESOURCES, TYPES } from "./model/names.ts";
+import { DATABASE_PORT } from "./model/postgres.ts";
 
 /**
- * What may never be applied, whoever edits the program: looked at on every preview and update, for every resource,
+ * What may never be applied, however the program is edited: checked on every preview and update, for every resource,
  * before the engine hears of it.
  */
 
-/** Why a property may not have this value, in a sentence; nothing where it may. */
+/** Why a property may not have this value, in a sentence; undefined where it may. */
 type Rule = (resource: string, value: unknown) => string | undefined;
-
-const DATABASE_PORT = 5432;
 
 const publishedDatabase: Rule = (resource, ports) => {
   const published = (Array.isArray(ports) ? (ports as { internal?: unknown }[]) : []).some(
@@ -39,34 +39,34 @@ const uncheckedHost: Rule = (resource, sshOpts) => {
   const options = typeof sshOpts === "string" ? sshOpts : JSON.stringify(sshOpts ?? []);
   return options.includes("StrictHostKeyChecking=yes") && options.includes("KnownHostsCommand=")
     ? undefined
-    : `The Docker provider ${resource} would trust any server; give it the options of infra/ssh.ts.`;
+    : `The Docker provider ${resource} would trust any server; give it the options of infra/model/ssh.ts.`;
 };
 
 const RULES: Record<string, Record<string, Rule>> = {
-  "docker:index/container:Container": { ports: publishedDatabase, image: floatingImage },
-  "docker:index/remoteImage:RemoteImage": { name: floatingImage },
-  "command:remote:Command": { connection: missingHostKey },
-  "command:remote:CopyToRemote": { connection: missingHostKey },
-  "pulumi:providers:docker": { sshOpts: uncheckedHost },
+  [TYPES.container]: { ports: publishedDatabase, image: floatingImage },
+  [TYPES.image]: { name: floatingImage },
+  [TYPES.command]: { connection: missingHostKey },
+  [TYPES.copy]: { connection: missingHostKey },
+  [TYPES.dockerProvider]: { sshOpts: uncheckedHost },
 };
 
-/** Why the volume with the data may not be declared like this; nothing where it may, or where it is another resource. */
+/** Why the data volume may not be declared like this; undefined where it may, and for every other resource. */
 export function unprotectedData(
   type: string,
   name: string,
   opts: Pick<pulumi.CustomResourceOptions, "protect" | "retainOnDelete">,
 ): string | undefined {
-  // A volume of another name, as an upgrade of PostgreSQL makes it, carries that at its end.
-  const isData = type === "docker:index/volume:Volume" && /database-data(-.+)?$/.test(name);
+  // After an upgrade of PostgreSQL the volume has another name, which its resource's name ends in.
+  const isData = type === TYPES.volume && (name === RESOURCES.data || name.startsWith(`${RESOURCES.data}-`));
   return isData && !(opts.protect && opts.retainOnDelete)
     ? `The data volume ${name} is not protected; give it \`protect: true\` and \`retainOnDelete: true\`.`
     : undefined;
 }
 
 /**
- * The inputs of a resource, looked at: what is known now at once, what is only known later when it is.
+ * The inputs of a resource, after the check: known inputs are checked now, Outputs when they resolve.
  *
- * @throws pulumi.RunError with one sentence, or gives an output that fails with it
+ * @throws pulumi.RunError with one sentence; an Output fails with it
  */
 export function checked(type: string, name: string, props: Record<string, unknown>): Record<string, unknown> {
   const result = { ...props };
@@ -84,13 +84,13 @@ export function checked(type: string, name: string, props: Record<string, unknow
 function refuse(fault: string | undefined): void {
   if (fault === undefined) return;
   const error = new pulumi.RunError(`${fault} Nothing was changed.`);
-  // The SDK inspects every error, and this one would lead it through all that the program holds, for minutes.
+  // The SDK inspects every error; through this one it would walk the whole program, for minutes.
   throw Object.assign(error, { [inspect.custom]: () => error.message });
 }
 
-/** Has every resource of the stack looked at. Call it before the first is declared. */
+/** Checks every resource of the stack. Call it before the first is declared. */
 export function guard(): void {
-  // Not registerResourceTransform: its errors reach the user as a stack trace.
+  // Not registerResourceTransform: users would see its errors as a stack trace.
   pulumi.runtime.registerStackTransformation(({ type, name, props, opts }) => {
     refuse(unprotectedData(type, name, opts));
     return { props: checked(type, name, props), opts };

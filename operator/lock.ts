@@ -1,28 +1,66 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import timers from "node:timers/promises";
 import { EXIT, OperatorError } from "./command.ts";
 import { pulumi } from "./pulumi.ts";
+import { readState } from "./release/state.ts";
 import { lastLine, run } from "./run.ts";
 import { projectName, type Stack } from "./stack.ts";
 
 /** Seconds between two tries while another update has the stack. */
 const LOCK_PAUSE = 3;
 
-/** Whoever holds the stack, as Pulumi names them. */
-interface Lock {
+/** What has the stack. */
+export interface Lock {
+  /** The user, machine, process and time, as far as Pulumi tells. */
   holder: string;
-  /** Whether that was a process of this machine that is not there any more. */
+  /** Whether that was a process of this machine that does not run any more. */
   dead: boolean;
 }
 
-/** Who has the stack, if that is why Pulumi refused. */
-export function findLock(stderr: string): Lock | undefined {
-  if (!/currently locked|another update is currently in progress/i.test(stderr)) return undefined;
-  const [, user, host, pid, since] = /created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
-  if (user === undefined) return { holder: "another update", dead: false };
-  return describeLock(user, host ?? "", Number(pid), since ?? "");
+/** Another update has the stack. The message names it and says what to do. */
+export class LockedError extends OperatorError {
+  readonly lock: Lock;
+
+  constructor(lock: Lock) {
+    const { holder, dead } = lock;
+    super(
+      dead
+        ? `An earlier update was killed in the middle: ${holder} still holds the stack's lock and does not run any more; continue with: ./delivery deploy --recover`
+        : `The stack is locked by ${holder}; wait for it, or, if it was killed, continue with: ./delivery deploy --recover`,
+      EXIT.locked,
+    );
+    this.lock = lock;
+  }
+}
+
+/** @param stderr what Pulumi said @throws LockedError when it refused because of a lock */
+export function throwIfLocked(stderr: string): void {
+  if (!/currently locked|another update is currently in progress/i.test(stderr)) return;
+  const [, username, host = "", pid, timestamp = ""] =
+    /created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
+  throw new LockedError(
+    username === undefined
+      ? UNKNOWN_HOLDER
+      : describeLock({ username, hostname: host, pid: Number(pid), timestamp }),
+  );
+}
+
+/** What is known of a lock on a backend that does not show its locks. */
+const UNKNOWN_HOLDER: Lock = { holder: "another update", dead: false };
+
+/** A lock as Pulumi writes it to a file. */
+interface LockFile {
+  username: string;
+  hostname: string;
+  pid: number;
+  timestamp: string;
+}
+
+function describeLock({ username, hostname: host, pid, timestamp }: LockFile): Lock {
+  const dead = host === hostname() && !isAlive(pid);
+  return { holder: `${username}@${host} (process ${pid}, since ${timestamp})`, dead };
 }
 
 function isAlive(pid: number): boolean {
@@ -34,64 +72,79 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** @throws OperatorError that names whoever has the stack */
-export function refuseLocked({ holder, dead }: Lock): never {
-  throw new OperatorError(
-    dead
-      ? `An earlier update was killed in the middle: ${holder} has the stack's lock and is not there any more; go on with: ./delivery deploy --recover`
-      : `The stack is locked by ${holder}; wait for it, or, if it was killed, go on with: ./delivery deploy --recover`,
-    EXIT.locked,
-  );
+/** @param directory of one stack's locks; it need not exist */
+export function readLock(directory: string): Lock | undefined {
+  const files = existsSync(directory) ? readdirSync(directory) : [];
+  const file = files.find((name) => name.endsWith(".json"));
+  if (file === undefined) return undefined;
+  try {
+    return describeLock(JSON.parse(readFileSync(join(directory, file), "utf8")) as LockFile);
+  } catch (error) {
+    // The update has ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Where the backend keeps the stack's locks; undefined unless it is file://, as no other shows them. */
+async function lockDirectory({ name }: Stack): Promise<string | undefined> {
+  // What the environment names wins in Pulumi too, and needs no question.
+  const { PULUMI_BACKEND_URL: named = "" } = process.env;
+  const url = named === "" ? await backendUrl() : named;
+  const [, path] = /^file:\/\/([^?]*)/.exec(url) ?? [];
+  if (path === undefined) return undefined;
+  const directory = path.replace(/^~(?=\/|$)/, homedir());
+  return join(directory, ".pulumi", "locks", "organization", projectName(), name);
+}
+
+/** @throws OperatorError when the backend is out of reach */
+async function backendUrl(): Promise<string> {
+  const question = ["whoami", "--json", "--verbose", "--non-interactive"];
+  const { status, stdout, stderr } = await run("pulumi", question);
+  if (status !== 0) throw new OperatorError(`Pulumi's backend is out of reach: ${lastLine(stderr)}`);
+  return (JSON.parse(stdout) as { url: string }).url;
 }
 
 /**
- * Who has the stack now; undefined where nobody has. Only a directory as the backend shows its locks; elsewhere an update
- * is known by what it has begun and not finished.
+ * Makes sure that no update has the stack now. On file:// the lock is read; on another backend an operation that was
+ * begun and not finished counts as one.
+ *
+ * @throws LockedError
  */
-export async function currentLock(stack: Stack): Promise<Lock | undefined> {
-  const { status, stdout, stderr } = await run("pulumi", [
-    "whoami",
-    "--json",
-    "--verbose",
-    "--non-interactive",
-  ]);
-  if (status !== 0) throw new OperatorError(`Pulumi's backend is out of reach: ${lastLine(stderr)}`);
-  const { url } = JSON.parse(stdout) as { url: string };
-  if (!url.startsWith("file://")) {
-    const exported = await pulumi(stack, ["stack", "export"]);
-    const pending = exported.status === 0 && exported.stdout.includes('"pending_operations"');
-    return pending ? { holder: "another update", dead: false } : undefined;
-  }
-  const directory = url.slice("file://".length).replace(/^~(?=\/|$)/, homedir());
-  const locks = join(directory, ".pulumi", "locks", "organization", projectName(), stack.name);
-  const [file] = existsSync(locks) ? readdirSync(locks) : [];
-  if (file === undefined) return undefined;
-  const lock = JSON.parse(readFileSync(join(locks, file), "utf8")) as Record<string, string | number>;
-  const { username = "", hostname: host = "", pid = 0, timestamp = "" } = lock;
-  return describeLock(String(username), String(host), Number(pid), String(timestamp));
+export async function assertUnlocked(stack: Stack): Promise<void> {
+  const directory = await lockDirectory(stack);
+  const lock = directory === undefined ? await impliedLock(stack) : readLock(directory);
+  if (lock !== undefined) throw new LockedError(lock);
 }
 
-function describeLock(user: string, host: string, pid: number, since: string): Lock {
-  const dead = host === hostname() && !isAlive(pid);
-  return { holder: `${user}@${host} (process ${pid}, since ${since})`, dead };
+async function impliedLock(stack: Stack): Promise<Lock | undefined> {
+  const { pending } = await readState(stack);
+  return pending.length > 0 ? UNKNOWN_HOLDER : undefined;
 }
 
-class Locked extends Error {
-  readonly lock: Lock;
-
-  constructor(lock: Lock) {
-    super(lock.holder);
-    this.lock = lock;
-  }
+/**
+ * Reads something that an update would change meanwhile. On a backend that does not show its locks it is read all the
+ * same.
+ *
+ * @throws LockedError when an update has the stack before or after
+ */
+export async function whileUnlocked<T>(stack: Stack, read: () => Promise<T>): Promise<T> {
+  const directory = await lockDirectory(stack);
+  const check = () => {
+    const lock = directory === undefined ? undefined : readLock(directory);
+    if (lock !== undefined) throw new LockedError(lock);
+  };
+  check();
+  const found = await read();
+  check();
+  return found;
 }
 
-/** @throws Locked when that is why Pulumi refused */
-export function refuseLock(stderr: string): void {
-  const lock = findLock(stderr);
-  if (lock !== undefined) throw new Locked(lock);
-}
-
-/** Tries again while another update has the stack; refuses when it takes too long, or when that update is dead. */
+/**
+ * Repeats an action while it throws LockedError.
+ *
+ * @param wait seconds after which the error is final; that of a dead update is so at once
+ */
 export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + wait * 1000;
   let told = false;
@@ -99,11 +152,10 @@ export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): 
     try {
       return await action();
     } catch (error) {
-      if (!(error instanceof Locked)) throw error;
-      if (error.lock.dead || Date.now() > deadline) refuseLocked(error.lock);
+      if (!(error instanceof LockedError) || error.lock.dead || Date.now() >= deadline) throw error;
       if (!told) console.log(`waiting up to ${wait} s for ${error.lock.holder}`);
       told = true;
-      await sleep(LOCK_PAUSE * 1000);
+      await timers.setTimeout(LOCK_PAUSE * 1000);
     }
   }
 }

@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
 import { OperatorError } from "./command.ts";
-import { type Answer, lastLine, run, type RunOptions } from "./run.ts";
+import { type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import { projectName, type Stack } from "./stack.ts";
 
 /** Runs Pulumi's command line on a stack. */
-export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): Promise<Answer> {
+export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): Promise<CommandResult> {
   return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], options);
 }
 

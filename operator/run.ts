@@ -1,11 +1,11 @@
 import { delimiter, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { execa } from "execa";
+import { NO_CONNECTION } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { PROJECT } from "./stack.ts";
 
 /** How a command ended and what it said. */
-export interface Answer {
+export interface CommandResult {
   status: number;
   stdout: string;
   stderr: string;
@@ -13,37 +13,42 @@ export interface Answer {
 
 export interface RunOptions {
   input?: string;
-  /** What the operator sees while it runs; standard output that is shown is not kept. */
+  /** Streams that the operator sees while it runs; a shown standard output is not kept. */
   show?: ("stdout" | "stderr")[];
   /** Seconds. */
   timeout?: number;
 }
 
-// What scripts/bootstrap has installed comes first.
+// The programs that scripts/bootstrap installed come first.
 const env = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
 const said = (text: unknown) => (typeof text === "string" ? text : "");
 
-/** A command that is talked to while it runs. */
+/** A running command with open streams. */
 export interface Running {
   stdin: Writable;
   stdout: Readable;
-  /** Gives its exit status at its end. */
+  /** Resolves to the exit status when the command ends. */
   ended: Promise<number>;
 }
 
-/** Starts a command to talk to; the operator sees its standard error. */
-export function begin(command: string, args: string[]): Running {
+// Help and usage errors run nothing, and execa takes a third of a command's start.
+const loadExeca = async () => (await import("execa")).execa;
+
+/** Starts a command with open streams; the operator sees its standard error. */
+export async function begin(command: string, args: string[]): Promise<Running> {
+  const execa = await loadExeca();
   const child = execa(command, args, {
     ...{ cwd: PROJECT, env, reject: false, buffer: false },
     ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
   });
-  const ended = child.then(({ exitCode }) => exitCode ?? EXIT_BY_SIGNAL);
+  const ended = child.then(({ exitCode }) => exitCode ?? NO_CONNECTION);
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
-/** Runs a command to its end, whatever that is. */
-export async function run(command: string, args: string[], options: RunOptions = {}): Promise<Answer> {
+/** Runs a command to its end, successful or not. @throws OperatorError when there is no such program */
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<CommandResult> {
   const { input = "", show = [], timeout } = options;
+  const execa = await loadExeca();
   const result = await execa(command, args, {
     ...{ cwd: PROJECT, env, input },
     stdout: show.includes("stdout") ? "inherit" : "pipe",
@@ -55,13 +60,17 @@ export async function run(command: string, args: string[], options: RunOptions =
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
-  return { status: result.exitCode ?? EXIT_BY_SIGNAL, stdout: said(result.stdout), stderr };
+  // ssh is silent only when its output is no longer read; each other failure of its own has a message.
+  const isUnread =
+    result.signal === "SIGPIPE" || (show.includes("stdout") && result.exitCode === NO_CONNECTION && stderr === "");
+  const status = isUnread ? READER_LEFT : (result.exitCode ?? NO_CONNECTION);
+  return { status, stdout: said(result.stdout), stderr };
 }
 
-/** ssh's own status for "no connection"; what was ended by a signal had none either. */
-const EXIT_BY_SIGNAL = 255;
+/** The status of a command whose shown output is no longer read, as in `logs | head`; shells give it for SIGPIPE. */
+export const READER_LEFT = 141;
 
-/** The last line that says something, for a sentence. */
+/** The last line that is not empty, for an error message. */
 export function lastLine(text: string): string {
   return text.trim().split("\n").at(-1)?.trim() ?? "";
 }

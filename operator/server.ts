@@ -1,18 +1,30 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { DEPLOY_KEY, explain, shellCommand, sshOptions, writeDeployKey } from "../infra/model/ssh.ts";
+import { existsSync } from "node:fs";
+import { type Arguments, bundle, type ScriptName, uploadedCall } from "../infra/model/scripts.ts";
+import {
+  DEPLOY_KEY,
+  explain,
+  NO_CONNECTION,
+  shellCommand,
+  sshOptions,
+  writeDeployKey,
+} from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { RemoteSession } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
-import { type Answer, begin, lastLine, run, type RunOptions } from "./run.ts";
-import { PROJECT, type Stack } from "./stack.ts";
+import { begin, type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
+import type { Stack } from "./stack.ts";
 
-/** The server could not be asked: another thing than a bad answer. */
+/** The server could not be reached, so there is no answer at all. */
 export class UnreachableError extends OperatorError {}
 
+type ScriptOptions = Omit<RunOptions, "input"> & {
+  /** Positional arguments. */
+  words?: string[];
+};
+
 /**
- * The server over SSH alone, with the very options and the kept connection of infra/ssh.ts. No state is needed: address
- * and host key are in the stack's file, the deploy key where the program has put it.
+ * The server over SSH alone, with the options and the kept connection of infra/model/ssh.ts. No state is needed: address
+ * and host key are in the stack's file, the deploy key is where the program has put it.
  */
 export class Server {
   private ready?: Promise<void>;
@@ -23,24 +35,28 @@ export class Server {
     this.stack = stack;
   }
 
-  /** Runs one of scripts/*.sh, handed over on standard input: what lies on the server may be older, or gone. */
-  script(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<Answer> {
-    const input = readFileSync(join(PROJECT, "scripts", "server", file), "utf8");
-    return this.command(["bash", "-s", "--", ...args], { ...options, input });
+  /** Runs a script, uploaded on standard input: the installed one may be of another version, or gone. */
+  script<S extends ScriptName>(
+    script: S,
+    names: Arguments<S>,
+    { words = [], ...options }: ScriptOptions = {},
+  ): Promise<CommandResult> {
+    const call = uploadedCall(script, this.stack.settings, names, words);
+    return this.command(call, { ...options, input: bundle(script) });
   }
 
   /** Runs one command. @throws UnreachableError with one sentence */
-  async command(words: string[], options: RunOptions = {}): Promise<Answer> {
+  async command(words: string[], options: RunOptions = {}): Promise<CommandResult> {
     const { settings, hasKey } = this.stack;
     const answer = await run("ssh", await this.sshArguments(words), options);
-    if (answer.status !== 255) return answer;
+    if (answer.status !== NO_CONNECTION) return answer;
     const fault = explain(answer, { server: settings.server, sshPrivateKey: hasKey ? "" : undefined });
     throw new UnreachableError(fault ?? "The server does not answer.");
   }
 
   /** Starts one command to talk to. */
   async converse(words: string[]): Promise<RemoteSession> {
-    return new RemoteSession(begin("ssh", await this.sshArguments(words)));
+    return new RemoteSession(await begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {
@@ -51,14 +67,14 @@ export class Server {
     return [...sshOptions(settings.server, hasKey), ...to];
   }
 
-  /** Runs a script and insists that it ends well. */
-  async ask(file: string, args: string[], options: Omit<RunOptions, "input"> = {}): Promise<string> {
-    const { status, stdout, stderr } = await this.script(file, args, options);
-    if (status !== 0) throw new OperatorError(lastLine(stderr) || `${file} ended with ${status}.`);
+  /** What a script prints. @throws OperatorError with the script's last words when it fails */
+  async ask<S extends ScriptName>(script: S, names: Arguments<S>, options?: ScriptOptions): Promise<string> {
+    const { status, stdout, stderr } = await this.script(script, names, options);
+    if (status !== 0) throw new OperatorError(lastLine(stderr) || `${script} ended with ${status}.`);
     return stdout.trim();
   }
 
-  /** Replaces a file of ours on the server. */
+  /** Replaces a file that commands keep on the server. */
   async write(path: string, content: string): Promise<void> {
     const { status, stderr } = await this.command(["install", "-m", "600", "/dev/stdin", path], {
       input: content,
@@ -66,7 +82,7 @@ export class Server {
     if (status !== 0) throw new OperatorError(`${path} could not be written: ${lastLine(stderr)}`);
   }
 
-  /** On a machine where the program has not run yet, the configuration has the key. */
+  /** Takes the key from the configuration on a machine where the program has not run yet. */
   private async provideKey(): Promise<void> {
     if (!this.stack.hasKey || existsSync(DEPLOY_KEY)) return;
     const { status, stdout, stderr } = await pulumi(this.stack, ["config", "get", "sshPrivateKey"]);

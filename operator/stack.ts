@@ -5,10 +5,10 @@ import { ConfigError } from "../infra/model/config-errors.ts";
 import { type PlainSettings, parsePlainConfig } from "../infra/model/schema.ts";
 import { OperatorError } from "./command.ts";
 
-/** The project's directory. Everything here runs in it: infra/ssh.ts and Pulumi count paths from it. */
+/** The project's directory. Commands run in it: infra/model/ssh.ts and Pulumi use paths relative to it. */
 export const PROJECT = join(import.meta.dirname, "..");
 
-/** A stack as its configuration file describes it: all that a command needs while Pulumi's state is out of reach. */
+/** A stack as its configuration file describes it, without Pulumi's state or the passphrase. */
 export interface Stack {
   name: string;
   /** The configuration file in the project's directory. */
@@ -18,7 +18,7 @@ export interface Stack {
   hasKey: boolean;
 }
 
-/** @throws OperatorError when it is not clear which stack is meant, or its configuration has faults */
+/** Changes to the project's directory and reads the stack's file. @throws OperatorError when the stack is ambiguous or its file is wrong */
 export function openStack(wanted: string | undefined): Stack {
   process.chdir(PROJECT);
   const name = wanted ?? process.env.PULUMI_STACK ?? onlyStack();
@@ -35,7 +35,7 @@ export function openStack(wanted: string | undefined): Stack {
   }
 }
 
-/** The project's name, which every configuration key carries before it. */
+/** The project's name, the prefix of every configuration key. */
 export function projectName(): string {
   return String((parse(readFileSync(join(PROJECT, "Pulumi.yaml"), "utf8")) as { name: unknown }).name);
 }
@@ -47,7 +47,7 @@ function readConfig(file: string): Record<string, unknown> {
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)]));
 }
 
-/** Pulumi writes an encrypted value as `{ secure: … }`; whoever reads without the passphrase sees that there is one. */
+/** Replaces encrypted values, which Pulumi writes as `{ secure: … }`: reading them takes the passphrase. */
 function withoutSecrets(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   if ("secure" in value) return "[secret]";

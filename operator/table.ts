@@ -1,20 +1,16 @@
-import { isatty } from "node:tty";
+import { styleText } from "node:util";
 import Table from "cli-table3";
-import { createColors } from "picocolors";
 import type { Level } from "./health/checks.ts";
 
-/** Colours where a person looks on, plain text where a file or a workflow does. */
-const STDOUT = 1;
-const colors = createColors(isatty(STDOUT));
+const COLORS = { ok: "green", warning: "yellow", critical: "red" } as const;
 
-/** A verdict's word, in its colour on a terminal. */
+/** A verdict's word, coloured where standard output is a terminal; NO_COLOR and FORCE_COLOR override that. */
 export function paint(level: Level): string {
-  const paints = { ok: colors.green, warning: colors.yellow, critical: colors.red };
-  return paints[level](level);
+  return styleText(COLORS[level], level);
 }
 
 /** A heading of one line. */
-export const heading = (text: string) => `\n${colors.bold(text)}`;
+export const heading = (text: string) => `\n${styleText("bold", text)}`;
 
 const BARE = Object.fromEntries(
   "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid"
@@ -25,7 +21,7 @@ const BARE = Object.fromEntries(
 /** Columns that line up, without a frame. */
 export function table(head: string[], rows: string[][]): string {
   const made = new Table({
-    head: head.map(colors.dim),
+    head: head.map((text) => styleText("dim", text)),
     chars: { ...BARE, middle: "  " },
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });

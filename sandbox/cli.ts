@@ -9,20 +9,19 @@ import { hideBin } from "yargs/helpers";
 import { SandboxError } from "./docker.ts";
 import { prepare } from "./preload.ts";
 import { findServer, removeServer, startServer, type ThrowawayServer } from "./server.ts";
-import { startTelegram } from "./telegram.ts";
+import { DEFAULT_TOKEN, startTelegram } from "./telegram.ts";
 
-/** What is known of a server's fake Telegram while it runs. */
+/** The running fake Telegram of a server. */
 interface TelegramState {
   pid: number;
   url: string;
   token: string;
 }
 
-const DEFAULT_TOKEN = "1000001:token-of-the-throwaway-bot";
 const directoryOf = (name: string) => join(import.meta.dirname, "..", ".sandbox", name);
 const telegramStateFile = (name: string) => join(directoryOf(name), "telegram.json");
 
-/** One fact a line, as YAML, for people and scripts alike. */
+/** Prints one fact on each line, as YAML, for people and scripts. */
 const print = (facts: Record<string, string | number>) => {
   for (const [key, value] of Object.entries(facts)) console.log(`${key}: ${value}`);
 };
@@ -58,7 +57,7 @@ async function status(name: string): Promise<void> {
   if (telegram !== undefined) print({ telegram: telegram.url, token: telegram.token });
 }
 
-/** Starts the fake Telegram in a process of its own, which `down` ends. */
+/** Starts the fake Telegram in its own process, which `down` ends. */
 async function telegram(name: string, token: string, port: number): Promise<void> {
   let state = await runningTelegram(name);
   if (state === undefined) {
@@ -100,7 +99,7 @@ async function serveTelegram(name: string, host: string, port: number, token: st
   await writeFile(telegramStateFile(name), JSON.stringify(state));
 }
 
-/** Believes the file only if the fake itself answers with that process id: the id may be another's by now. */
+/** Trusts the file only if the fake answers with its process id: another process may have that id by now. */
 async function runningTelegram(name: string): Promise<TelegramState | undefined> {
   try {
     const state = JSON.parse(await readFile(telegramStateFile(name), "utf8")) as TelegramState;
@@ -141,23 +140,23 @@ void yargs(hideBin(process.argv))
   )
   .command(
     "status",
-    "Say what is running",
+    "Show what is running",
     (args) => args,
     ({ name }) => status(name),
   )
   .command(
     "prepare",
-    "Make the images that servers are made of, which `up` would do at its first time",
+    "Build the images of the servers, as the first `up` would",
     (args) => args,
     () => prepare(),
   )
   .command(
     "telegram",
-    "Start a fake Telegram Bot API that the server's containers reach",
+    "Start a fake Telegram Bot API that the server's containers can reach",
     (args) =>
       args
         .option("token", { type: "string", default: DEFAULT_TOKEN, describe: "Token of the bot" })
-        .option("port", { type: "number", default: 0, describe: "Port to listen on; 0: a free one" }),
+        .option("port", { type: "number", default: 0, describe: "Port to listen on; 0 chooses a free one" }),
     ({ name, token, port }) => telegram(name, token, port),
   )
   .command(
@@ -170,7 +169,7 @@ void yargs(hideBin(process.argv))
         .option("token", { type: "string", demandOption: true }),
     ({ name, host, port, token }) => serveTelegram(name, host, port, token),
   )
-  .demandCommand(1, 1, "Say what to do: up, down, status, prepare or telegram")
+  .demandCommand(1, 1, "Name a command: up, down, status, prepare or telegram")
   .strict()
   .fail((message: string | undefined, error: Error | undefined) => {
     console.error(`sandbox: ${error?.message ?? message ?? "failed"}`);

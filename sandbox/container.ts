@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { docker, SandboxError } from "./docker.ts";
 
 /**
- * What systemd and a nested Docker Engine need, named one by one. Not --privileged: it asks for every capability there
- * is, and a sandboxed machine may lack some.
+ * The capabilities that systemd and a nested Docker Engine need. Not --privileged, which asks for every capability: a
+ * sandboxed machine may lack some.
  */
 const CAPABILITIES = [
   "SYS_ADMIN NET_ADMIN NET_RAW SYS_PTRACE SYS_BOOT SYS_TIME",
@@ -24,7 +24,7 @@ export interface ContainerOptions {
   labels?: Record<string, string>;
 }
 
-/** Starts systemd in a new container; it boots on in the background. */
+/** Starts systemd in a new container and returns while it boots. */
 export async function createContainer(options: ContainerOptions): Promise<void> {
   const { name, hostname, image, dockerVolume, ports = {}, labels = {} } = options;
   await docker([
@@ -40,7 +40,7 @@ export async function createContainer(options: ContainerOptions): Promise<void> 
   ]);
 }
 
-/** Waits until systemd has started everything: sshd and, where there is one, the nested Docker Engine. */
+/** Waits until systemd has started everything: sshd and, if present, the nested Docker Engine. */
 export async function waitUntilBooted(name: string): Promise<void> {
   const command = ["exec", name, "systemctl", "is-system-running", "--wait"];
   const deadline = Date.now() + 90_000;

@@ -11,8 +11,8 @@ import { isFree, startServer } from "./server.ts";
 import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "./stack.ts";
 
 /**
- * From nothing to a page: a throwaway server, the sample bot in a git repository on it, a fake Telegram, and a stack
- * with its state in a directory. Everything is below .demo/ but the stack's configuration, Pulumi.demo.yaml.
+ * The demo: a throwaway server, the sample bot in a git repository on it, a fake Telegram, and a stack with its state in a
+ * directory. All files are below .demo/, except the stack's configuration, Pulumi.demo.yaml.
  */
 
 const NAME = "demo";
@@ -21,7 +21,7 @@ const HOME = join(PROJECT, ".demo");
 /** Where `npm run sandbox` keeps the key of a server of this name. */
 const SERVER = join(PROJECT, ".sandbox", NAME);
 const CLI = join(import.meta.dirname, "cli.ts");
-/** Tried first; the next free one is taken where somebody listens on it. */
+/** The first port to try; if it is taken, the next free one is used. */
 const PORT = 5000;
 
 const step = (text: string) => {
@@ -100,7 +100,7 @@ async function down(): Promise<void> {
   console.log("The demo's server, state and files are gone.");
 }
 
-/** What a shell needs to run `pulumi` on the demo's stack. */
+/** The environment in which a shell can run `pulumi` on the demo's stack. */
 function environment(stack: Stack): string {
   const lines = Object.entries({ ...stack.env, PULUMI_STACK: stack.name })
     .filter(([key]) => key !== "PATH")
@@ -108,7 +108,7 @@ function environment(stack: Stack): string {
   return [...lines, `export PATH='${join(PROJECT, ".tools", "bin")}':"$PATH"`, ""].join("\n");
 }
 
-/** The port that the demo has already, else the first free one. */
+/** The port of a running demo, else the first free one. */
 async function proxyPort(stack: Stack): Promise<number> {
   if (existsSync(join(PROJECT, `Pulumi.${NAME}.yaml`))) {
     return Number(await pulumiOk(stack, ["config", "get", "--path", "proxy.port"]));

@@ -6,29 +6,29 @@ import { answerFault, match, requestFault } from "./github/contract.ts";
 import { GitRepository } from "./github/git.ts";
 
 /**
- * GitHub's REST API with one repository, as far as the stack and its workflows use it. Every request and every answer
- * is held against GitHub's published description; what neither knows is answered 501 and recorded. Known differences:
+ * GitHub's REST API with one repository, as far as the stack and its workflows use it. Every request and every answer is
+ * checked against GitHub's published description; an unknown request is answered 501 and recorded. Known differences:
  * - only one repository, one page of every list, no GraphQL;
  * - only the times of secrets, variables and commits are real;
- * - classic tokens lack a scope or not; GitHub's wording of each refusal is more varied.
+ * - refusals are worded more uniformly than GitHub's.
  */
 export interface FakeGitHub {
-  /** Base address with a slash at its end, as GITHUB_BASE_URL has it. */
+  /** Base address with a trailing slash, for GITHUB_BASE_URL. */
   url: string;
-  /** Address of the REST API, as workflows know it by GITHUB_API_URL. */
+  /** Address of the REST API, for GITHUB_API_URL in workflows. */
   apiUrl: string;
   port: number;
-  /** Makes a token known. */
+  /** Adds a token. */
   addToken(token: string, rights: TokenRights): void;
-  /** Everything asked so far, oldest first. */
+  /** All requests so far, oldest first. */
   requests: Exchange[];
-  /** What was asked or answered otherwise than GitHub's description says; empty as long as all is well. */
+  /** Requests and answers that contradict GitHub's description; empty in a passing test. */
   violations: string[];
-  /** Answers the next requests that fit with a fault. */
+  /** Answers the next matching requests with a fault. */
   fail(fault: Fault): void;
-  /** The secrets of the repository, opened with its private key. */
+  /** The repository's secrets, decrypted with its private key. */
   secrets(): Record<string, string>;
-  /** Sets a secret as a person on the web page would. */
+  /** Sets a secret, as on the web page. */
   setSecret(name: string, value: string): void;
   variables: Map<string, Dated & { value: string }>;
   environments: Map<string, answers.Environment>;
@@ -36,32 +36,32 @@ export interface FakeGitHub {
   issues: answers.Issue[];
   /** The git repository itself; its directory can be cloned. */
   git: GitRepository;
-  /** A file of the default branch; nothing where there is none. */
+  /** A file of the default branch; undefined if there is none. */
   file(path: string): string | undefined;
-  /** Changes a file as a person on the web page would. */
+  /** Changes a file, as on the web page. */
   edit(path: string, content: string): void;
-  /** From now on commits to the default branch need a pull request. */
+  /** Requires a pull request for commits to the default branch from now on. */
   protect(isProtected: boolean): void;
   close(): Promise<void>;
 }
 
-/** A classic token has scopes; a fine-grained one and that of a workflow run have permissions. */
+/** A classic token has scopes; fine-grained tokens and those of workflow runs have permissions. */
 export type TokenRights =
   { scopes: string[] } | { permissions: Record<string, "read" | "write">; kind: "personal" | "installation" };
 
 export interface Exchange {
   method: string;
   path: string;
-  /** `METHOD /path/{as}/described`, where GitHub has such an operation. */
+  /** `METHOD /path/{as}/described`, if GitHub has such an operation. */
   operation?: string;
   status: number;
   token?: string;
 }
 
 export interface Fault {
-  /** A limited one gets the headers of GitHub's rate limits. */
+  /** A rate limit adds GitHub's rate-limit headers. */
   status: 403 | 409 | 429 | 500 | 502 | 503;
-  /** How many requests it meets. Default: 1. */
+  /** How many requests get the fault. Default: 1. */
   times?: number;
   method?: string;
   path?: RegExp;
@@ -92,7 +92,7 @@ interface Request {
   rights?: TokenRights;
 }
 
-/** Needed by an operation: a classic token's scope, or one of the fine-grained permissions at that level. */
+/** What an operation requires: a scope of a classic token, or one of the fine-grained permissions at that level. */
 interface Need {
   scope: string;
   permissions: string[];
@@ -137,13 +137,13 @@ class Repository {
     this.git = new GitRepository(branch);
   }
 
-  /** Later than any before, in whole seconds as GitHub has them. */
+  /** Later than any time before, in whole seconds like GitHub's. */
   now(): string {
     this.clock = Math.max(this.clock + 1000, Date.now());
     return new Date(this.clock).toISOString().replace(/\.\d+Z$/, "Z");
   }
 
-  /** What each operation does, by its path in GitHub's description below the repository's. */
+  /** Handles an operation, by its path below the repository's in GitHub's description. */
   handle(operation: string, request: Request): Answer {
     const [method = "", path = ""] = operation.split(" ");
     const { parameters, body } = request;
@@ -396,7 +396,7 @@ class Repository {
   }
 
   private postKey(body: Request["body"]): Answer {
-    // GitHub keeps the type and the key, not the comment.
+    // GitHub keeps the type and the key, but not the comment.
     const key = text(body.key).split(" ").slice(0, 2).join(" ");
     if (this.deployKeys.some((one) => one.key === key)) throw new Refusal(422, "key is already in use");
     const added = { id: this.nextId++, title: text(body.title), key, read_only: body.read_only !== false };
@@ -405,7 +405,7 @@ class Repository {
   }
 }
 
-/** What an operation needs; nothing for what everybody may do who sees the repository. */
+/** What an operation requires; undefined if read access to the repository is enough. */
 function needs(operation: string, path: string): Need[] {
   const [method = "", described = ""] = operation.split(" ");
   const level = method === "GET" ? "read" : "write";
@@ -428,7 +428,7 @@ function needs(operation: string, path: string): Need[] {
     case "keys":
       return [need("administration")];
     case "issues":
-      // A pull request is commented on as an issue is, and either permission will do.
+      // A pull request takes comments like an issue, and either permission is enough.
       return [described.includes("comments") ? need("issues", "pull_requests") : need("issues")];
     default:
       return [];
@@ -443,7 +443,7 @@ function mayDo(rights: TokenRights, need: Need): boolean {
   });
 }
 
-/** Refuses what a token may not do, in GitHub's words. */
+/** Refuses what a token does not allow, in GitHub's words. */
 function authorize(rights: TokenRights | undefined, all: Need[], isPrivate: boolean): void {
   const accepted = all.map(({ permissions, level }) =>
     permissions.map((one) => `${one}=${level}`).join("; "),
@@ -473,7 +473,7 @@ export async function startFakeGitHub(options: {
   branch?: string;
   isPrivate?: boolean;
   port?: number;
-  /** Told of a changed list of deploy keys before that is answered: whoever serves git over SSH lets these in. */
+  /** Called with a changed list of deploy keys before the request is answered, so that git over SSH accepts them. */
   onDeployKeys?: (keys: DeployKey[]) => Promise<void>;
 }): Promise<FakeGitHub> {
   await sodium.ready;
@@ -515,7 +515,7 @@ export async function startFakeGitHub(options: {
       return ok(answers.account(at, owner, 1));
     }
     if (operation === "GET /users/{username}") {
-      // The numeric id of a login, which a reviewer is known by.
+      // The numeric id of a login, which identifies a reviewer.
       const login = parameters.username ?? "";
       return ok(answers.account(at, login, login.length));
     }
@@ -610,7 +610,7 @@ export async function startFakeGitHub(options: {
   };
 }
 
-/** The answers that GitHub gives on bad days. */
+/** GitHub's answers to faults: rate limits, conflicts and server errors. */
 function faultAnswer(status: Fault["status"]): Answer {
   if (status === 403) {
     const reset = String(Math.ceil(Date.now() / 1000) + 1);
@@ -621,7 +621,7 @@ function faultAnswer(status: Fault["status"]): Answer {
     const message =
       "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
     const rest = "https://docs.github.com/en/free-pro-team@latest/rest/using-the-rest-api";
-    // Clients know a secondary limit by the end of this address.
+    // Clients recognize a secondary limit by the end of this address.
     const documentation_url = `${rest}/rate-limits-for-the-rest-api#about-secondary-rate-limits`;
     return { status, headers: { "retry-after": "1" }, body: { message, documentation_url } };
   }
@@ -654,7 +654,7 @@ function removeFrom(list: { id: number }[], id: string | undefined): boolean {
 }
 
 const text = (value: unknown) => (typeof value === "string" ? value : "");
-/** GitHub keeps the names of secrets and variables in capitals. */
+/** GitHub stores the names of secrets and variables in upper case. */
 const upper = (value: unknown) => text(value).toUpperCase();
 
 async function readBody(request: IncomingMessage): Promise<unknown> {

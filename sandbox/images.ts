@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { docker, dockerSucceeds, run } from "./docker.ts";
 
-/** How an image is made where no image registry answers. */
+/** How to build an image if no image registry answers. */
 interface StandIn {
   directory: string;
   base?: string;
@@ -20,7 +20,7 @@ const STAND_INS: Record<string, StandIn> = {
   "caddy:2": { directory: "caddy", base: "debian:bookworm-slim" },
 };
 
-/** What a bot's stack pulls: every full throwaway server starts with these. */
+/** The images that a bot's stack pulls; every full throwaway server starts with them. */
 export const STACK_IMAGES = ["python:3.10-slim", "postgres:13", "caddy:2"];
 
 /** The stages of images/server/Dockerfile. */
@@ -32,9 +32,9 @@ const recipes = join(import.meta.dirname, "images");
 const say = (line: string) => process.stderr.write(`sandbox: ${line}\n`);
 
 /**
- * Makes sure that the local Docker Engine has these images under their real names: those already there, else the real
- * ones from their registry where it answers, else stand-ins from Debian packages and the Go module of Caddy. A stand-in
- * is made anew when its recipe has changed; a real image is never replaced.
+ * Provides these images in the local Docker Engine under their real names: those that exist already, else the real ones from
+ * their registry, else stand-ins from Debian packages and Caddy's Go module. A stand-in is rebuilt when its recipe has
+ * changed; a real image is never replaced.
  */
 export async function ensureImages(names: string[] = Object.keys(STAND_INS)): Promise<void> {
   const missing: string[] = [];
@@ -47,7 +47,7 @@ export async function ensureImages(names: string[] = Object.keys(STAND_INS)): Pr
   }
 }
 
-/** Makes sure of the image of the server itself and returns its tag, which changes with its recipe. */
+/** Provides the image of the server itself and returns its tag, which changes with its recipe. */
 export async function ensureServerImage(stage: ServerStage): Promise<string> {
   await ensureImages(["debian:bookworm-slim"]);
   const base = await docker(["image", "inspect", "--format", "{{.Id}}", "debian:bookworm-slim"]);
@@ -66,7 +66,7 @@ async function isUpToDate(name: string): Promise<boolean> {
   return label === "" || label === (await standInHash(name));
 }
 
-/** Asked of the Docker Engine, not of the network: the engine may have a mirror or a proxy of its own. */
+/** Asks the Docker Engine, not the network: the engine may have its own mirror or proxy. */
 async function registryAnswers(): Promise<boolean> {
   return dockerSucceeds(["pull", "--quiet", "hello-world"], { timeout: 15_000 });
 }
@@ -82,7 +82,7 @@ async function buildStandIn(name: string): Promise<void> {
     const args = Object.entries(buildArgs).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
     const label = `${STAND_IN_LABEL}=${await standInHash(name)}`;
     await docker(["build", "--tag", name, "--label", label, ...args, context]);
-    // The one that it replaces, if any, has lost its name.
+    // The stand-in that it replaces, if any, has lost its name.
     await docker(["image", "prune", "--force", "--filter", `label=${STAND_IN_LABEL}`]);
   } finally {
     await rm(context, { recursive: true, force: true });

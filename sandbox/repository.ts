@@ -5,15 +5,15 @@ import type { ThrowawayServer } from "./server.ts";
 
 const EXAMPLE = join(import.meta.dirname, "..", "examples", "hockey");
 
-/** The sample bot in a git repository of its own, with its remote on the throwaway server. */
+/** The sample bot in its own git repository, with the remote on the throwaway server. */
 export interface BotRepository {
   /** The working tree on this machine. */
   directory: string;
-  /** Where the server itself finds the repository: the stack's `app.repository`. */
+  /** Path of the repository on the server: the stack's `app.repository`. */
   pathOnServer: string;
   /** The full hash of the newest commit. */
   head(): Promise<string>;
-  /** Commits what has changed in the working tree, pushes it and gives the full hash. */
+  /** Commits and pushes all changes in the working tree and returns the full hash. */
   push(message: string): Promise<string>;
 }
 
@@ -31,7 +31,7 @@ export async function createBotRepository(
   await run("git", ["init", "--quiet", "--initial-branch=main", directory]);
   const knownHosts = resolve(directory, ".git", "known_hosts");
   await writeFile(knownHosts, `[${server.host}]:${server.port} ${server.hostKey}\n`);
-  // Kept in the clone, so that a plain `git push` works for whoever tries things out.
+  // Stored in the clone, so that a plain `git push` works.
   const ssh = `ssh -i ${resolve(server.privateKeyFile)} -o IdentitiesOnly=yes -o UserKnownHostsFile=${knownHosts}`;
   await git("config", "core.sshCommand", ssh);
   await git("config", "user.name", "Demo");
@@ -47,7 +47,7 @@ export async function createBotRepository(
   return repository;
 }
 
-/** A repository made earlier by `createBotRepository`. */
+/** Opens a repository that `createBotRepository` has made. */
 export function botRepository(directory: string): BotRepository {
   const git = (...args: string[]) => run("git", ["-C", directory, ...args]);
   const head = () => git("rev-parse", "HEAD");

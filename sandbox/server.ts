@@ -7,35 +7,35 @@ import { docker, run, SandboxError } from "./docker.ts";
 import { ensureImages, ensureServerImage, type ServerStage } from "./images.ts";
 import { load, preload } from "./preload.ts";
 
-/** A container that is a server: systemd, sshd, cron, its own Docker Engine, a user `deploy`. */
+/** A container that acts as a server: systemd, sshd, cron, its own Docker Engine, a user `deploy`. */
 export interface ThrowawayServer {
   name: string;
   host: "127.0.0.1";
-  /** Where its sshd is published. */
+  /** The published port of its sshd. */
   port: number;
-  /** Who logs in: `root` on a bare server, which has no other user yet. */
+  /** The login: `root` on a bare server, which has no other user yet. */
   user: "deploy" | "root";
-  /** "ecdsa-sha2-nistp256 AAAA…", read inside the container, never asked over the network. */
+  /** "ecdsa-sha2-nistp256 AAAA…", read inside the container, never over the network. */
   hostKey: string;
   /** Ed25519, mode 0600. */
   privateKeyFile: string;
-  /** Ports of the server and where they are published on 127.0.0.1. */
+  /** Ports of the server, each with its published port on 127.0.0.1. */
   publicPorts: Record<number, number>;
-  /** Where one port is published; an error if it is not. */
+  /** The published port of one port; throws if there is none. */
   publicPort(port: number): number;
-  /** Address under which containers on the server reach the processes of this machine. */
+  /** Address at which containers on the server reach processes on this machine. */
   gateway: string;
 }
 
 export interface ServerOptions {
   name: string;
-  /** Where the private key is kept; it is made there if missing. */
+  /** Directory of the private key, which is created if missing. */
   directory: string;
-  /** Ports of the server published on this machine beside sshd's. Default: 5000. */
+  /** Ports of the server to publish on this machine besides sshd's. Default: 5000. */
   ports?: number[];
   /** Where to publish them (22 is sshd); default: a free port above 20000. */
   fixedPorts?: Record<number, number>;
-  /** Only systemd, sshd and root's key: a machine on its first day. */
+  /** Only systemd, sshd and root's key, as on a machine's first day. */
   bare?: boolean;
   /** `false`: the user `deploy`, but no Docker Engine. */
   docker?: boolean;
@@ -46,7 +46,7 @@ const KEY_FILE = "id_ed25519";
 const containerName = (name: string) => `throwaway-${name}`;
 const volumeName = (name: string) => `throwaway-${name}-docker`;
 
-/** Starts a server, or describes the one of that name if it runs already; waits until sshd and Docker answer. */
+/** Starts a server, or describes the running one of that name; waits until sshd and Docker answer. */
 export async function startServer(options: ServerOptions): Promise<ThrowawayServer> {
   const { name, directory, ports = [5000], fixedPorts = {} } = options;
   if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) {
@@ -83,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<ThrowawayServ
   return server;
 }
 
-/** The server of that name as `startServer` has described it; undefined where none is running. */
+/** Describes the server of that name as `startServer` does; undefined if none is running. */
 export async function findServer(name: string, directory: string): Promise<ThrowawayServer | undefined> {
   const container = await inspect(name);
   if (!container?.State.Running) return undefined;
@@ -110,7 +110,7 @@ export async function findServer(name: string, directory: string): Promise<Throw
   };
 }
 
-/** Removes the container and its volume. A server that is not there is no error. */
+/** Removes the container and its volume. A missing server is no error. */
 export async function removeServer(name: string): Promise<void> {
   await docker(["rm", "--force", "--volumes", containerName(name)]);
   await docker(["volume", "rm", "--force", volumeName(name)]);
@@ -127,23 +127,23 @@ export function serverExec(
   return docker(args, input === undefined ? {} : { input });
 }
 
-/** A reboot as the administrator would do it; returns when the server is up again. */
+/** Reboots the server as an administrator would; returns when it is up again. */
 export async function rebootServer(server: ThrowawayServer): Promise<void> {
   const name = containerName(server.name);
   await docker(["exec", name, "systemctl", "reboot"]);
-  // A container that reboots has ended; the outer engine is the hand that switches it on again.
+  // A reboot ends the container, so the outer engine has to start it again.
   await docker(["wait", name], { timeout: 60_000 });
   await docker(["start", name]);
   await waitUntilBooted(name);
 }
 
-/** Cuts all established SSH sessions, without a word to either side. sshd itself goes on listening. */
+/** Cuts all SSH sessions without notice to either side. sshd keeps listening. */
 export async function cutConnections(server: ThrowawayServer): Promise<void> {
   // Sessions are titled "sshd: deploy [priv]" and "sshd: deploy@notty", the listener "sshd: /usr/sbin/sshd …".
   await serverExec(server, ["pkill", "-KILL", "-f", "^sshd: [^/]"]).catch(() => undefined);
 }
 
-/** Sends further images of this machine into the server's Docker Engine; stand-ins are built as needed. */
+/** Copies further images of this machine to the server's Docker Engine; builds stand-ins as needed. */
 export async function loadImages(server: ThrowawayServer, images: string[]): Promise<void> {
   await ensureImages(images);
   await load(containerName(server.name), images);
@@ -177,16 +177,16 @@ async function authorizeKey(name: string, directory: string): Promise<void> {
   await serverExec({ name }, ["tee", `${home}/.ssh/authorized_keys`], { user, input: publicKey });
 }
 
-/** Where the server's own Docker keeps its data: on the container's own file system it would copy every layer. */
+/** Volume for the data of the server's Docker, which would have to copy every layer on the container's own file system. */
 async function createVolume(name: string): Promise<void> {
-  // One left by a server that was removed by hand would bring old containers back.
+  // A volume left by a server that was removed by hand would bring old containers back.
   await docker(["volume", "rm", "--force", volumeName(name)]);
   await docker(["volume", "create", "--label", LABEL, volumeName(name)]);
 }
 
 /**
- * A port that nobody listens on. Not one of the system's own choice: it lies below the range from which outgoing
- * connections take theirs, so that it is still free after a reboot of the server.
+ * A free port. It lies below the range of outgoing connections, from which the system would choose, so that it is still free
+ * after the server reboots.
  */
 async function freePort(taken: number[]): Promise<number> {
   for (;;) {
@@ -195,7 +195,7 @@ async function freePort(taken: number[]): Promise<number> {
   }
 }
 
-/** Whether nobody listens on this port of 127.0.0.1. */
+/** Whether this port of 127.0.0.1 is free. */
 export const isFree = (port: number) =>
   new Promise<boolean>((resolve) => {
     const probe = createServer();

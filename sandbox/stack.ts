@@ -6,23 +6,23 @@ import type { BotRepository } from "./repository.ts";
 import { run } from "./docker.ts";
 import type { ThrowawayServer } from "./server.ts";
 
-/** A stack of the project, driven through the real command line. */
+/** A stack of the project, controlled through the real command line. */
 export interface Stack {
   name: string;
   /** Directory with Pulumi.yaml. */
   project: string;
-  /** What the command line needs to know, PATH among it. */
+  /** Environment of the command line, including PATH. */
   env: Record<string, string>;
 }
 
-/** How a command ended: both streams together as a person would see them, and standard output alone. */
+/** Result of a command: both streams as they appear on a terminal, and standard output alone. */
 export interface Outcome {
   exitCode: number;
   output: string;
   stdout: string;
 }
 
-/** A stack whose state is kept in a directory. */
+/** A stack with its state in a directory. */
 export function localStack(options: {
   name: string;
   project: string;
@@ -42,7 +42,7 @@ export function localStack(options: {
   };
 }
 
-/** Runs `pulumi` in the stack's project; its output is shown as it comes where `show` is set, and kept either way. */
+/** Runs `pulumi` in the stack's project and returns its output; with `show`, also prints it as it comes. */
 export async function pulumi(
   stack: Stack,
   args: string[],
@@ -65,7 +65,7 @@ export async function pulumi(
   return { exitCode: result.exitCode ?? 1, output: result.all, stdout: result.stdout };
 }
 
-/** Runs `pulumi` and insists that it ends well. */
+/** Runs `pulumi` and throws unless it succeeds. */
 export async function pulumiOk(
   stack: Stack,
   args: string[],
@@ -76,18 +76,18 @@ export async function pulumiOk(
   return stdout;
 }
 
-/** What a stack of the sample bot on a throwaway server is configured with. */
+/** Configuration of a stack for the sample bot on a throwaway server. */
 export interface Target {
   server: ThrowawayServer;
   repository: Pick<BotRepository, "pathOnServer" | "head">;
-  /** Base address of the fake Telegram, as the server's containers reach it. */
+  /** Base address of the fake Telegram for the server's containers. */
   telegramUrl: string;
   telegramToken: string;
-  /** Port of the server on which the proxy serves. */
+  /** Port of the server on which the proxy listens. */
   proxyPort: number;
 }
 
-/** Makes the stack and gives it the configuration that a user would type: values as arguments, secrets on standard input. */
+/** Creates the stack and configures it as a user would: values as arguments, secrets on standard input. */
 export async function initStack(stack: Stack, target: Target): Promise<Record<string, string>> {
   const { server, repository } = target;
   await run("pulumi", ["stack", "init", stack.name], { cwd: stack.project, env: stack.env });
@@ -115,7 +115,7 @@ export async function initStack(stack: Stack, target: Target): Promise<Record<st
   return secrets;
 }
 
-/** A token as Telegram writes them, for the fake one. */
+/** A random token in Telegram's format, for the fake one. */
 export function randomToken(): string {
   return `${100_000_000 + (randomBytes(4).readUInt32BE() % 800_000_000)}:${randomBytes(26).toString("base64url")}`;
 }

@@ -1,28 +1,31 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+/** A token of the form that Telegram gives out, and a stack's configuration therefore accepts. */
+export const DEFAULT_TOKEN = "1000001:token-of-the-throwaway-bot-0123456789";
+
 /**
  * A Telegram Bot API with the methods that a polling bot needs. Rules and wording follow the published description
- * (https://core.telegram.org/bots/api) and, where that is silent, the source of the server behind it (Client.cpp in
- * https://github.com/tdlib/telegram-bot-api). Known differences:
- * - every new getUpdates ends the pending one; there, one that is answered at once leaves the other waiting;
- * - there, a repeated short poll is stretched to 3 s and a repeated conflict is held back for 3 s; here, never;
- * - every numeric chat exists; there, only those whose user has written to the bot first;
- * - `allowed_updates` is accepted, but there are no updates except messages.
+ * (https://core.telegram.org/bots/api) and, for what it leaves open, the source of the real server (Client.cpp in
+ * https://github.com/tdlib/telegram-bot-api). Differences from the real server:
+ * - every new getUpdates ends the pending one; in the real server, one that is answered at once leaves the other waiting;
+ * - no delays; the real server stretches a repeated short poll to 3 s and holds a repeated conflict back for 3 s;
+ * - every numeric chat exists; in the real server, only those whose user has written to the bot first;
+ * - `allowed_updates` is accepted, but all updates are messages.
  */
 export interface FakeTelegram {
-  /** Base address, as a bot has it in place of https://api.telegram.org. */
+  /** Base address, which replaces https://api.telegram.org in a bot. */
   url: string;
   port: number;
-  /** Makes a further token known; every other one is answered 401. */
+  /** Adds a token; unknown tokens are answered 401. */
   addBot(token: string): void;
-  /** Sends a text to the bot as a user would. The token may be left out while there is only one bot. */
+  /** Sends a text to the bot as a user would. With a single bot, the token is optional. */
   sendAsUser(message: UserMessage): Update;
   /** What the bots have sent, oldest first. */
   sent(token?: string): SentMessage[];
   /** Every getUpdates so far, oldest first. */
   polls(token?: string): Poll[];
-  /** How many polls were ended by another one: 0 as long as a token never had two pollers at a time. */
+  /** How many polls were ended by another one: 0 if no token ever had two pollers at a time. */
   overlaps(token?: string): number;
   close(): Promise<void>;
 }
@@ -54,22 +57,22 @@ export interface Poll {
   token: string;
   remoteAddress: string;
   offset: number;
-  /** Seconds, as asked for. */
+  /** Seconds, as requested. */
   timeout: number;
-  /** Unix time in milliseconds; `to` is missing while the poll is pending. */
+  /** Unix time in milliseconds; a pending poll has no `to`. */
   from: number;
   to?: number;
   result: "pending" | "updates" | "empty" | "conflict" | "disconnected";
-  /** How many updates were handed out. */
+  /** How many updates were delivered. */
   updates: number;
 }
 
 export interface TelegramOptions {
   /** Default: a free one. */
   port?: number;
-  /** Address to listen on. Default: 127.0.0.1; a server's `gateway` is reached by its containers too. */
+  /** Address to listen on. Default: 127.0.0.1. A server's containers can reach its `gateway`. */
   host?: string;
-  /** Bots that are known from the start. */
+  /** Tokens of the initial bots. */
   tokens?: string[];
 }
 
@@ -104,7 +107,7 @@ class Bot {
   constructor(token: string) {
     this.token = token;
     const id = Number(token.split(":")[0]);
-    // Every bot counts from a number of its own: what one has seen is no repetition to another.
+    // Every bot counts from its own number, so that no two bots see the same update id.
     this.nextUpdateId = 100_000_001 + (id % 1000) * 100_000;
     this.user = { id, is_bot: true, first_name: "Throwaway", username: `throwaway_${id}_bot` };
   }
@@ -200,9 +203,9 @@ class Bot {
     });
   }
 
-  /** Confirms: what lies before a positive offset is gone, and so is all but the last -offset for a negative one. */
+  /** Confirms updates: all before a positive offset; for a negative one, all except the last -offset. */
   private forget(offset: number): void {
-    // An offset far in the future is taken for a mistake and confirms nothing (TQueue.cpp of tdlib).
+    // An offset far in the future counts as a mistake and confirms nothing (TQueue.cpp of tdlib).
     if (offset > this.nextUpdateId + 10) return;
     this.queue =
       offset < 0 ? this.queue.slice(offset) : this.queue.filter(({ update_id }) => update_id >= offset);
@@ -220,7 +223,7 @@ class Bot {
   }
 }
 
-/** Starts a fake Telegram Bot API; under /_control/ it can be steered and asked by HTTP as by its methods. */
+/** Starts a fake Telegram Bot API. HTTP requests under /_control/ do what the returned methods do. */
 export async function startTelegram(options: TelegramOptions = {}): Promise<FakeTelegram> {
   const { port = 0, host = "127.0.0.1", tokens = [] } = options;
   const bots = new Map<string, Bot>();
@@ -312,7 +315,7 @@ function reply(response: ServerResponse, code: number, body: unknown): void {
   response.writeHead(code, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
-/** JSON, form and multipart alike, as the real API takes them. */
+/** Parses JSON, form and multipart bodies, which the real API all accepts. */
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -335,7 +338,7 @@ function asParameters(body: unknown): Parameters {
   );
 }
 
-/** A number out of range is moved into it, and what is no number is the default. */
+/** Clamps a number to its range; anything else becomes the default. */
 function integer(value: string | undefined, otherwise: number, least = -Infinity, most = Infinity): number {
   const number = Number.parseInt(value ?? "", 10);
   return Math.min(Math.max(Number.isNaN(number) ? otherwise : number, least), most);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a bare Debian or Ubuntu a server that the stack can take over. See --help.
+# Prepares a bare Debian or Ubuntu server for the stack. See --help.
 # shellcheck disable=SC2317 # the steps' functions are called by name
 set -euo pipefail
 umask 022
@@ -7,11 +7,11 @@ umask 022
 readonly KEY_BITS=2048              # RSA keys below this are refused
 readonly SWAP_BELOW_KB=$((2 << 20)) # memory below which swap is made: a build and a database need 2 GiB
 readonly SWAP_MB=2048
-readonly STATE=/var/lib/setup-server # marks files that are written but not yet taken up by their service
+readonly STATE=/var/lib/setup-server # marks files that are written but not yet loaded by their service
 readonly LOG=/var/log/setup-server.log
 readonly SSHD_FILE=/etc/ssh/sshd_config.d/00-setup-server.conf
 readonly DAEMON_FILE=/etc/docker/daemon.json
-readonly PROBE=setup-server-probe # comment of the throw-away key with which the login is proved
+readonly PROBE=setup-server-probe # comment of the temporary key that tests the login
 
 usage() {
   cat <<'END'
@@ -29,16 +29,16 @@ Runs as root on the new server; the deploy user's public key comes on standard i
   --docker-repository   Docker Engine from Docker's own package repository, not the system's
   --check               change nothing, say what would change
 
-Each step says ok, changed, would change or skipped. It may be run again at any time, also after it was interrupted.
-Afterwards nobody logs in as root or with a password: the deploy user does, with the key, and has sudo. It is in the
-group docker, which is as good as root, so sudo without a password gives it nothing more.
+Each step reports ok, changed, would change or skipped. You may run it again at any time, even after an interruption.
+Afterwards root and passwords cannot log in: only the deploy user can, with the key. It has sudo without a password,
+which grants nothing new, as its group docker equals root.
 
 Exit status: 0 all is as it should be; 1 something would change (--check) or went wrong; 2 wrong usage or not a
 machine for this script, and nothing was changed.
 END
 }
 
-# One sentence, then the end: `refuse` before anything was changed, `fail` afterwards.
+# Both print one sentence and exit: `refuse` before any change, `fail` afterwards.
 refuse() {
   echo "setup-server: $*" >&2
   exit 2
@@ -100,20 +100,20 @@ check_machine() {
   [[ ! -d /snap/docker ]] || refuse "Docker is installed as a snap, which keeps its settings elsewhere; remove it with: snap remove docker"
   if $docker_repository && [[ -z $(engine_packages) ]]; then docker_repository=false; fi
   if $docker_repository; then
-    # Bash's own connection: a bare server has no curl.
+    # Bash connects itself: a bare server has no curl.
     timeout 5 bash -c '</dev/tcp/download.docker.com/443' 2>/dev/null ||
       refuse "Docker's repository, download.docker.com, cannot be reached; allow it, or leave --docker-repository out for the system's package."
   fi
 }
 
-# Sets `key` to "TYPE BASE64", or to nothing where none is given and the user has one already.
+# Sets `key` to "TYPE BASE64"; leaves it empty if none is given and the user has one already.
 read_key() {
   local text="" kind blob bits
   if [[ -n $key_file ]]; then
     [[ -r $key_file ]] || refuse "the key file $key_file cannot be read; correct --key-file."
     text=$(<"$key_file")
   elif [[ ! -t 0 ]]; then
-    text=$(timeout 10 cat) || true # a standard input that nobody ever closes
+    text=$(timeout 10 cat) || true # in case standard input is never closed
   fi
   text=$(sed 's/\r$//; /^[[:space:]]*\(#.*\)\?$/d' <<<"$text")
   [[ $text != *"PRIVATE KEY"* ]] || refuse "that is a private key, which stays on your machine; give the public one, whose file ends in .pub."
@@ -137,7 +137,7 @@ home() {
   cut -d: -f6 <<<"$entry"
 }
 
-# The keys that open the user's account, "TYPE BASE64" a line, without those that carry options and the throw-away one.
+# The keys of the user's account, one "TYPE BASE64" on each line, without the temporary key and keys with options.
 authorized_keys() {
   local directory
   directory=$(home)
@@ -145,9 +145,9 @@ authorized_keys() {
     awk -v probe="$PROBE" '$1 ~ /^(sk-)?(ssh|ecdsa)-/ && $3 != probe { print $1, $2 }' "$directory/.ssh/authorized_keys"
 }
 
-### How a step works
+### Steps
 
-# step WHAT IS_SO MAKE_SO [DETAIL]: asks IS_SO, and where the answer is no, has MAKE_SO do it and asks again.
+# step WHAT IS_SO MAKE_SO [DETAIL]: if IS_SO fails, calls MAKE_SO, then IS_SO again.
 changes=0
 step() {
   doing=$1
@@ -167,7 +167,7 @@ step() {
 
 say() { printf '%-12s  %-18s %s\n' "$1" "$2" "${3-}"; }
 
-# put FILE MODE TEXT: the whole text or nothing.
+# put FILE MODE TEXT: writes the file atomically.
 put() {
   local new
   mkdir -p "$(dirname "$1")"
@@ -179,7 +179,7 @@ put() {
 
 holds() { [[ -f $1 && $(<"$1") == "$2" ]]; }
 
-# Between a file and the service that reads it lies a moment in which this script may be killed: the mark stays then.
+# Marks a file that is written but not yet loaded by its service, in case this script is killed in between.
 begin() { mkdir -p "$STATE" && : >"$STATE/$1"; }
 done_with() { rm -f "$STATE/$1"; }
 unfinished() { [[ -e $STATE/$1 ]]; }
@@ -197,7 +197,7 @@ logged() {
 
 engine_packages() {
   installed docker-ce && return
-  # An engine that no package of the system brought is left alone.
+  # Leaves an engine alone that no system package installed.
   if command -v dockerd >/dev/null && ! dpkg-query -W docker.io >/dev/null 2>&1; then return; fi
   if $docker_repository; then
     echo docker-ce docker-ce-cli containerd.io docker-buildx-plugin
@@ -211,13 +211,13 @@ engine_packages() {
 }
 
 packages() {
-  # apparmor: without its parser Docker cannot start containers on a kernel that has it switched on.
+  # apparmor: without its parser, Docker cannot start containers on a kernel with AppArmor enabled.
   echo apparmor ca-certificates cron git iptables jq sudo ufw unattended-upgrades
   engine_packages
   has_time_service || echo systemd-timesyncd
 }
 
-# Any of them will do; only one may be installed at a time.
+# Any of them is enough; only one can be installed at a time.
 has_time_service() { installed chrony || installed ntpsec || installed ntp || installed openntpd; }
 
 packages_present() {
@@ -229,7 +229,7 @@ packages_present() {
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
   local wait=(-o DPkg::Lock::Timeout=300) wanted
-  # What an interrupted installation has left half done, once the dpkg that it may have left running has ended.
+  # Completes an interrupted installation, once a dpkg that it may have left running has ended.
   wait_for 300 dpkg_free || true
   logged apt-get "${wait[@]}" update
   read -r -a wanted <<<"$(dpkg-query -W -f '${Package} ${db:Status-Eflag}\n' | awk '$2 == "reinstreq" { print $1 }' | tr '\n' ' ')"
@@ -241,7 +241,7 @@ install_packages() {
   logged apt-get "${wait[@]}" -o Dpkg::Options::=--force-confold -y --no-install-recommends install "${wanted[@]}"
 }
 
-# dpkg itself does not wait, unlike apt-get.
+# dpkg does not wait for its lock, unlike apt-get.
 dpkg_free() {
   local answer
   answer=$(LC_ALL=C dpkg --configure -a --force-confold 2>&1 </dev/null) || [[ $answer != *"locked by another process"* ]]
@@ -275,7 +275,7 @@ key_present() {
     authorized_keys | grep -qxF "${key:-$(authorized_keys | head -n 1)}"
 }
 
-# Done as the user itself, so that nothing it may have put there leads root elsewhere.
+# Runs as the user, so that links in its home cannot lead root elsewhere.
 as_user() { runuser -u "$user" -- bash -euc "$@"; }
 
 add_key() {
@@ -303,8 +303,8 @@ make_directories() {
 
 ### Docker
 
-# Logs that rotate, and containers that live on while the engine is restarted; all other settings stay as they are.
-# Swarm refuses live-restore.
+# Rotates logs and keeps containers running while the engine restarts; all other settings stay as they are. Swarm refuses
+# live-restore.
 wanted_daemon() {
   local swarm
   swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null) || true
@@ -326,11 +326,11 @@ configure_docker() {
   wanted=$(wanted_daemon "$before" 2>/dev/null) ||
     fail "$DAEMON_FILE is not valid JSON, so its settings cannot be kept; correct or remove it and run this again."
   begin docker
-  # The first copy is the one that a person wrote.
+  # Keep the first copy: it is the one that a person wrote.
   [[ ! -e $DAEMON_FILE || -e $DAEMON_FILE.before-setup ]] || cp -p "$DAEMON_FILE" "$DAEMON_FILE.before-setup"
   put "$DAEMON_FILE" 0644 "$wanted"
   systemctl enable --quiet docker
-  # A reload switches live-restore on, so that the containers that run survive the restart.
+  # A reload enables live-restore, so that running containers survive the restart.
   if systemctl --quiet is-active docker; then
     systemctl reload docker
     wait_for 10 live_restore || true
@@ -367,15 +367,14 @@ sshd_ports() {
   printf '%s\n' "${now:-22}" ${ssh_port:+"$ssh_port"}
 }
 
-# "PORT/tcp" or "PORT/udp", each once.
+# Prints each port once, as "PORT/tcp" or "PORT/udp".
 with_protocol() { grep . | sed 's,^[0-9]*$,&/tcp,' | awk '!seen[$0]++'; }
 public_ports() { tr ' ' '\n' <<<"$ports" | with_protocol; }
 open_ports() { { sshd_ports && public_ports; } | with_protocol; }
 
-# Docker publishes ports by translating addresses before ufw looks: ufw alone would let everything in that any
-# container publishes. DOCKER-USER is the chain that Docker leaves to the administrator; what comes from containers
-# passes, and of what comes from outside only the ports that are wanted. Docker's own ports keep their number in
-# ctorigdstport.
+# Docker translates the addresses of published ports before ufw sees them, so ufw alone would admit everything that any
+# container publishes. Docker leaves the chain DOCKER-USER to the administrator: here, traffic from containers passes, and
+# traffic from outside passes only to the wanted ports. ctorigdstport is the published port before translation.
 docker_rules() {
   local one
   echo "# BEGIN setup-server"
@@ -394,7 +393,7 @@ docker_rules() {
 our_rules() { sed -n '/^# BEGIN setup-server$/,/^# END setup-server$/p' "$1"; }
 other_rules() { sed '/^# BEGIN setup-server$/,/^# END setup-server$/d' "$1"; }
 
-# ufw refuses a sixth connection in 30 s to a port that is "limited"; one update opens more.
+# ufw refuses a sixth connection within 30 s to a "limited" port, and one update opens more.
 ssh_limits() {
   local one
   ufw show added | sed -n 's/^ufw limit //p' | while read -r one; do
@@ -421,7 +420,7 @@ firewall_up() {
 raise_firewall() {
   local one file
   begin ufw
-  # sshd's port first, before anything is denied.
+  # Allow sshd's port before anything is denied.
   for one in $(open_ports); do logged ufw allow "$one"; done
   ssh_limits | while read -r one; do
     # shellcheck disable=SC2086 # the words of a rule
@@ -438,7 +437,7 @@ raise_firewall() {
 
 ### sshd
 
-# Only what differs from OpenSSH's own defaults. The first value that sshd finds counts, hence the name 00-.
+# Only what differs from OpenSSH's defaults. sshd uses the first value that it finds, hence the name 00-.
 wanted_sshd() {
   cat <<END
 # Written by setup-server.sh.
@@ -464,7 +463,7 @@ END
   wanted_port
 }
 
-# A port asked for stays until another one is asked for.
+# Keeps an earlier --ssh-port until another one is given.
 wanted_port() {
   local kept
   kept=$(grep -E '^Port ' "$SSHD_FILE" 2>/dev/null) || kept=""
@@ -475,7 +474,7 @@ wanted_port() {
   fi
 }
 
-# The settings that count for a user who comes from outside, whatever other files say.
+# The effective settings for a user who connects from outside.
 effective() { /usr/sbin/sshd -T -C "user=$1,host=outside,addr=192.0.2.1" 2>/dev/null; }
 
 not_effective() {
@@ -507,7 +506,7 @@ harden_sshd() {
   trap restore_sshd EXIT
   mkdir -p /run/sshd
   put "$SSHD_FILE" 0644 "$(wanted_sshd)"
-  # A main file from before Debian 11 does not read drop-ins.
+  # A main file from before Debian 11 does not include drop-ins.
   grep -qiE '^[[:space:]]*Include[[:space:]]' /etc/ssh/sshd_config ||
     put /etc/ssh/sshd_config "$(stat -c %a /etc/ssh/sshd_config)" "Include /etc/ssh/sshd_config.d/*.conf"$'\n'"$(</etc/ssh/sshd_config)"
   reason=$(/usr/sbin/sshd -t 2>&1) || back_out "sshd does not accept it ($reason)"
@@ -521,7 +520,7 @@ harden_sshd() {
 }
 
 keep_sshd() {
-  if [[ -d $STATE/sshd-before ]]; then return; fi # what was there before a run that was killed
+  if [[ -d $STATE/sshd-before ]]; then return; fi # left by a run that was killed
   rm -rf "$STATE/sshd-before.new"
   mkdir "$STATE/sshd-before.new"
   cp -p /etc/ssh/sshd_config "$SSHD_FILE" "$STATE/sshd-before.new/" 2>/dev/null || true
@@ -537,10 +536,10 @@ restore_sshd() {
   done_with sshd
 }
 
-# What ends the script here puts the files back: see the trap.
+# Ends the script; the EXIT trap restores the files.
 back_out() { fail "sshd is as it was before, because $1; correct that and run this again."; }
 
-# Never a restart: those who are logged in stay so. Where systemd listens for sshd (Ubuntu 24.04) it takes the port over.
+# Never restarts sshd, which would end open sessions. If systemd listens for sshd (Ubuntu 24.04), its socket takes the new port.
 reload_sshd() {
   if systemctl is-active --quiet ssh.socket; then
     systemctl daemon-reload
@@ -549,10 +548,9 @@ reload_sshd() {
   if systemctl is-active --quiet ssh.service; then systemctl reload ssh.service; fi
 }
 
-# A real login as the deploy user, with a key made for this moment and good for this machine alone, which must get as
-# far as root and Docker. It shows that sshd takes keys from this user's file; that the private half of the other keys
-# there is still in your hands, nobody can show from here.
-# Called in a subshell, whose end takes the key away.
+# Logs in as the deploy user with a temporary key that only this machine may use, and checks sudo and Docker. This proves
+# that sshd accepts keys from this user's file; whether you still hold the private half of the other keys there cannot be
+# tested from here. Call it in a subshell, whose exit removes the key.
 deploy_login() {
   local address port probe=/run/setup-server answer host
   trap drop_probe EXIT
@@ -593,7 +591,7 @@ host_key() {
 
 ### The rest
 
-# Docker's own packages are left to a person: even with live-restore an update of the engine is felt.
+# An administrator updates Docker: even with live-restore, an update of the engine is noticeable.
 UPDATES='// Written by setup-server.sh.
 APT::Periodic::Update-Package-Lists "1";
 APT::Periodic::Unattended-Upgrade "1";
@@ -634,7 +632,7 @@ swap_enough() { (($(memory_kb) >= SWAP_BELOW_KB)) || { [[ -n $(swapon --show --n
 make_swap() {
   if ! swapon --show=NAME --noheadings | grep -qx /swapfile; then
     rm -f /swapfile
-    # Written, not only reserved: a file with holes cannot be swap.
+    # Written, not just allocated: a sparse file cannot be swap.
     (umask 077 && logged dd if=/dev/zero of=/swapfile bs=1M count="$SWAP_MB")
     logged mkswap /swapfile
     logged swapon /swapfile
@@ -688,11 +686,11 @@ main() {
   read_key
   if ! $check; then
     set -E
-    # A command that ends a subshell is told of where the subshell is judged.
+    # Inside a subshell, the caller reports the failure.
     trap '((BASH_SUBSHELL > 0)) || fail "$doing: \"$BASH_COMMAND\" failed; see $LOG, correct it and run this again."' ERR
     umask 077 && touch "$LOG" && umask 022
     exec 9>/run/setup-server.lock
-    # Also what a killed run has left running, such as apt-get.
+    # Children of a killed run, such as apt-get, hold the lock too.
     flock -w 300 9 || refuse "another setup-server.sh runs here; wait until it ends."
   fi
 
@@ -712,8 +710,8 @@ main() {
   closing
 }
 
-# Where the script itself comes through standard input (`bash -s`), what follows this block is the key. Bash has read
-# the whole block, `exit` too, before it runs any of it.
+# With `bash -s`, the script comes on standard input and the key follows this block. Bash reads the whole block, including
+# `exit`, before it runs any of it.
 {
   main "$@"
   exit

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Says in a workflow run whether GitHub's part of the stack has a change that waits for an operator: it compares with the
-# state alone, reads nothing of GitHub's repository and changes nothing. Usage: github-waits.sh
+# Reports in a workflow run whether GitHub's part of the stack has a change that waits for an operator. Compares the program
+# with the state only: reads nothing from GitHub and changes nothing. Usage: github-waits.sh
 set -euo pipefail
 
 unset PULUMI_OPTION_EXCLUDE

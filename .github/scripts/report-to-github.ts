@@ -1,17 +1,17 @@
 /**
- * Tells people on GitHub what a workflow run has found, without telling them twice: one comment on a pull request that
- * is updated in place; one issue that is opened, updated and closed again.
+ * Reports the findings of a workflow run on GitHub, each once: a comment on a pull request, updated in place, or an issue
+ * that is opened, updated and closed.
  *
  * usage: node .github/scripts/report-to-github.ts comment NUMBER < TEXT
  *        node .github/scripts/report-to-github.ts open LABEL TITLE < TEXT
  *        node .github/scripts/report-to-github.ts close LABEL < TEXT
- * Environment, as GitHub gives it to a run: GITHUB_API_URL, GITHUB_REPOSITORY; and GITHUB_TOKEN from `github.token`.
+ * Environment: GITHUB_API_URL and GITHUB_REPOSITORY, which GitHub sets in a run, and GITHUB_TOKEN from `github.token`.
  */
 import { readFileSync } from "node:fs";
 
-/** What marks a comment as ours; nobody sees it. */
+/** Marks a comment as ours; it is invisible on the page. */
 const MARK = "<!-- hockey-delivery -->";
-/** GitHub takes 65,536 characters; the end of a longer text is the part that says how it ended. */
+/** GitHub accepts 65,536 characters. A longer text loses its beginning, as its end holds the result. */
 const LONGEST = 60_000;
 const TIMEOUT = 30_000;
 const PAGE = 100;

@@ -57,8 +57,8 @@ def migrate(connection, folder=MIGRATIONS):
 
 
 def open_pool(conninfo):
-    """A pool that opens in the background and notices by itself when the database was restarted."""
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # whoever asks for a connection reports
+    """A pool that opens in the background and detects a restart of the database."""
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # the caller that needs a connection reports
     return ConnectionPool(
         conninfo, min_size=1, max_size=4, timeout=1.5, open=True,
         reconnect_timeout=1,  # then at the next request, rather than with ever longer pauses
@@ -73,7 +73,7 @@ def _line(error):
 
 
 def ping(connection):
-    """Ask the database for a sign of life."""
+    """Check that the database answers."""
     connection.execute("SELECT 1")
 
 
@@ -94,7 +94,7 @@ def latest_trainings(connection, limit=50):
 
 
 def totals(connection, sender_id=None):
-    """How many trainings and minutes: everybody's, or those of one Telegram user."""
+    """The number of trainings and minutes, of all users or of one Telegram user."""
     return connection.execute(
         "SELECT count(*) AS trainings, coalesce(sum(minutes), 0) AS minutes FROM trainings"
         " WHERE %(sender)s::bigint IS NULL OR sender_id = %(sender)s", {"sender": sender_id},
@@ -117,7 +117,7 @@ def refresh_daily_totals(connection):
 
 
 def add_update(connection, update_id, chat_id, sender_id, player, text):
-    """Store an update of Telegram. False when it is there already."""
+    """Store an update of Telegram. False if it is stored already."""
     return connection.execute(
         "INSERT INTO updates (update_id, chat_id, sender_id, player, text) VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (update_id) DO NOTHING", [update_id, chat_id, sender_id, player, text],
@@ -125,17 +125,17 @@ def add_update(connection, update_id, chat_id, sender_id, player, text):
 
 
 def set_reply(connection, update_id, reply):
-    """Store what an update is to be answered."""
+    """Store the reply to an update."""
     connection.execute("UPDATE updates SET reply = %s WHERE update_id = %s", [reply, update_id])
 
 
 def unsent_reply(connection, update_id):
-    """The reply that an update has not got yet, or None."""
+    """The unsent reply to an update, or None."""
     row = connection.execute(
         "SELECT reply FROM updates WHERE update_id = %s AND replied_at IS NULL", [update_id]).fetchone()
     return row and row["reply"]
 
 
 def mark_replied(connection, update_id):
-    """Note that the reply of an update is on its way."""
+    """Mark the reply to an update as sent."""
     connection.execute("UPDATE updates SET replied_at = now() WHERE update_id = %s", [update_id])

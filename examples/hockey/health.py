@@ -1,4 +1,4 @@
-"""Is the bot well? Answers within about 2 s whatever state the database is in."""
+"""The bot's health. Answers within about 2 s, even if the database does not."""
 import queue
 import threading
 import time
@@ -11,7 +11,7 @@ DATABASE_SECONDS = 1.8
 
 
 class Pulse:
-    """When something last went well. Until the first time, time counts from the start of the process."""
+    """When something last succeeded. Before the first success, time counts from the start of the process."""
 
     def __init__(self):
         self._at = time.monotonic()
@@ -19,16 +19,16 @@ class Pulse:
         self.error = None
 
     def beat(self):
-        """It went well now."""
+        """Record a success."""
         self._at, self.ever, self.error = time.monotonic(), True, None
 
     def age(self):
-        """Seconds since it last went well."""
+        """Seconds since the last success."""
         return round(time.monotonic() - self._at, 1)
 
 
 def report(config, pool, poller, totals):
-    """(is all well, the answer of /health as a dict). `poller` is None when polling is off."""
+    """(healthy, the answer of /health as a dict). `poller` is None when polling is off."""
     parts = {
         "database": _database(pool),
         "poller": _poller(poller, config.deaf_after_seconds),
@@ -40,8 +40,8 @@ def report(config, pool, poller, totals):
 
 
 def _database(pool):
-    # A frozen server answers nothing, not even a timeout of its own: so the question has its own thread. No
-    # more of them can get stuck than the pool has connections.
+    # A frozen server does not answer and does not time out either, so the query runs in its own thread. The
+    # size of the pool limits how many can get stuck.
     answer = queue.SimpleQueue()
 
     def ask():

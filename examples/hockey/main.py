@@ -37,7 +37,7 @@ def main():
 
 
 def set_up_log(token):
-    """Log to standard error. Whatever a message or a traceback holds, the token is not shown."""
+    """Log to standard error. The token is removed from every message and traceback."""
     class Formatter(logging.Formatter):
         def format(self, record):
             text = super().format(record)

@@ -19,7 +19,7 @@ LONGEST_PAUSE = 30  # seconds
 
 
 class TelegramError(Exception):
-    """A call failed. `status` is Telegram's error code, None without an answer; `pause` what it asks for."""
+    """A call failed. `status` is Telegram's error code, or None; `pause` is the wait that it asks for."""
 
     def __init__(self, message, status=None, pause=None):
         super().__init__(message)
@@ -79,7 +79,7 @@ class Api:
 
     def _shutdown(self):
         try:
-            # Not SSLSocket.shutdown, which takes the TLS state away under the thread that reads.
+            # Not SSLSocket.shutdown, which destroys the TLS state while another thread reads.
             socket.socket.shutdown(self._waiting, socket.SHUT_RDWR)
         except OSError:
             pass  # closed by the other side already
@@ -139,7 +139,7 @@ class Poller(threading.Thread):
         return updates
 
     def _confirm(self):
-        # What this returns is left alone: unconfirmed, it comes again to the next bot.
+        # Ignore what this returns: unconfirmed updates come again to the next bot.
         if self._offset is None:
             return
         try:
@@ -155,14 +155,14 @@ class Poller(threading.Thread):
             reply = self._store(update["update_id"], chat_id, sender, clean(message.get("text") or ""))
         except psycopg.OperationalError:
             raise
-        except Exception:  # a fault of ours in one message must not keep all others waiting
+        except Exception:  # a bug that one message triggers must not block all others
             log.exception("Update %s was skipped", update["update_id"])
             return
         if reply and chat_id:
             self._reply(update["update_id"], chat_id, reply)
 
     def _store(self, update_id, chat_id, sender, text):
-        player = clean(sender.get("username") or sender.get("first_name") or "")[:60] or "somebody"
+        player = clean(sender.get("username") or sender.get("first_name") or "")[:60] or "anonymous"
         with self._pool.connection() as connection:
             if not database.add_update(connection, update_id, chat_id, sender.get("id"), player, text):
                 return database.unsent_reply(connection, update_id)

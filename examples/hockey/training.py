@@ -1,4 +1,4 @@
-"""What a training is, checked alike for the web form, the JSON API and Telegram."""
+"""The rules for a training, shared by the web form, the JSON API and Telegram."""
 from dataclasses import dataclass
 
 
@@ -12,7 +12,7 @@ class Training:
 
 
 def clean(text):
-    """The text without what PostgreSQL cannot store (NUL, lone surrogates) and with single spaces."""
+    """The text with single spaces, without what PostgreSQL cannot store (NUL, lone surrogates)."""
     return " ".join(text.encode("utf-8", "replace").decode().replace("\0", " ").split())
 
 

@@ -86,8 +86,8 @@ class _Server(Server):
     expiration_interval = 0.1  # seconds until it notices that it is to stop
 
     def process_conn(self, conn):
-        # A new connection waits for its first bytes among the idle ones. In a thread it would hold that
-        # thread, and the stop.
+        # A new connection waits for its first bytes among the idle ones. In a thread, it would block that
+        # thread and the stop.
         if hasattr(conn, "was_idle"):
             return super().process_conn(conn)
         conn.was_idle = True

@@ -1,26 +1,30 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { digest } from "../model/digest.ts";
+import { fingerprint } from "../model/digest.ts";
+import { BOT_MEMORY, BOT_STOP_SECONDS, HEALTH_CHECK } from "../model/limits.ts";
+import { COMPONENTS, dockerNames, REVISION_LABEL } from "../model/names.ts";
+import { IN_CONTAINER } from "../model/paths.ts";
 import type { AppSettings } from "../model/schema.ts";
-import type { Server } from "./Server.ts";
+import { fileFrom } from "../server-files.ts";
 import { containerOptions, hardened } from "./container.ts";
 import type { Database } from "./Database.ts";
+import type { Image } from "./Image.ts";
 import type { Network } from "./Network.ts";
 import type { Proxy } from "./Proxy.ts";
-import type { Image } from "./Image.ts";
+import type { Server } from "./Server.ts";
 
-/** Upper bound of the bot's memory in MiB. */
-const MEMORY = 512;
-/** Seconds between SIGTERM and SIGKILL: requests in flight and the poller's last answer. */
-const STOP_SECONDS = 30;
-/** Seconds until a release that neither gets healthy nor fails is given up. */
-const HEALTHY_SECONDS = 60;
-/** Seconds after which the gate opens by itself: longer than any swap, so only a lost update meets it. */
-const HOLD_SECONDS = 120;
-
-const HEALTH_CHECK = "/usr/local/bin/delivery-health-check";
+interface BotArgs {
+  server: Server;
+  network: Network;
+  database: Database;
+  proxy: Proxy;
+  image: Image;
+  settings: AppSettings;
+  /** `name` of the configuration. */
+  botName: string;
+  /** All environment variables; secret as a whole. */
+  environment: pulumi.Output<Record<string, string>>;
+}
 
 /**
  * The running bot, one and only one: two pollers on one Telegram token fight, so the old one stops before the new one
@@ -32,55 +36,17 @@ const HEALTH_CHECK = "/usr/local/bin/delivery-health-check";
 export class Bot extends pulumi.ComponentResource {
   readonly containerName: pulumi.Output<string>;
 
-  constructor(
-    name: string,
-    args: {
-      server: Server;
-      network: Network;
-      database: Database;
-      proxy: Proxy;
-      built: Image;
-      settings: AppSettings;
-      containerName: string;
-      /** All environment variables; secret as a whole. */
-      environment: pulumi.Output<Record<string, string>>;
-    },
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
-    super("hockey:index:Bot", name, {}, opts);
-    const { server, network, database, proxy, built, settings, containerName, environment } = args;
-    const page = `${settings.port}${settings.healthPath}`;
-    const container: docker.ContainerArgs = {
-      ...hardened(MEMORY),
-      name: containerName,
-      image: built.imageId,
-      networkMode: network.networkName,
-      envs: environment.apply((variables) =>
-        Object.entries(variables).map(([key, value]) => `${key}=${value}`),
-      ),
-      uploads: [{ file: HEALTH_CHECK, content: healthCheck(), executable: true }],
-      healthcheck: {
-        tests: ["CMD", "/bin/sh", HEALTH_CHECK, `http://127.0.0.1:${page}`],
-        interval: "5s",
-        timeout: "5s",
-        retries: 3,
-        startPeriod: "10s",
-      },
-      capabilities: { drops: ["ALL"] },
-      init: true,
-      destroyGraceSeconds: STOP_SECONDS,
-      stopTimeout: STOP_SECONDS,
-      labels: [{ label: "org.opencontainers.image.revision", value: built.commit }],
-      wait: false,
-    };
-    // Whatever replaces the container must close the gate first.
-    const changes = pulumi.output(container).apply((value) => digest(JSON.stringify(value)));
+  constructor(name: string, args: BotArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(COMPONENTS.bot, name, {}, opts);
+    const { server, database, proxy } = args;
+    const container = containerArgs(args);
+    // The gate must close before anything replaces the container.
     const hold = server.run(
       `${name}-hold`,
-      { script: "hold-requests.sh", args: [proxy.containerName, String(HOLD_SECONDS)], rerunOn: changes },
+      { script: "hold-requests.sh", names: {}, rerunOn: pulumi.output(container).apply(fingerprint) },
       { parent: this, dependsOn: [database.ready, proxy.ready] },
     );
-    // A new password is the role's only while nobody is served: the old bot knows the old one.
+    // The role gets a new password only while requests are held: the old bot knows the old one.
     const password = database.setPassword(`${name}-password`, { parent: this, dependsOn: [hold] });
     const running = new docker.Container(
       `${name}-container`,
@@ -92,8 +58,11 @@ export class Bot extends pulumi.ComponentResource {
       `${name}-verdict`,
       {
         script: "await-healthy.sh",
-        args: [running.name, String(HEALTHY_SECONDS), proxy.containerName, page],
-        rerunOn: running.id,
+        names: {},
+        words: ["bot"],
+        // The verdict opens the gate. So it comes after every hold, whose output differs each time, even where the
+        // container stays; and after every new container, even where nothing was held.
+        rerunOn: pulumi.interpolate`${running.id} ${hold.stdout}`,
       },
       { parent: this },
     );
@@ -101,10 +70,30 @@ export class Bot extends pulumi.ComponentResource {
   }
 }
 
-/** The check that Docker runs inside the bot's container, with whatever the image has. */
-function healthCheck(): string {
-  return readFileSync(
-    join(import.meta.dirname, "..", "..", "scripts", "server", "container", "health-check.sh"),
-    "utf8",
-  );
+function containerArgs({ network, image, settings, botName, environment }: BotArgs): docker.ContainerArgs {
+  const check = fileFrom("container/health-check.sh", IN_CONTAINER.healthCheck, 0o755);
+  const url = `http://127.0.0.1:${settings.port}${settings.healthPath}`;
+  return {
+    ...hardened(BOT_MEMORY),
+    name: dockerNames(botName).bot,
+    image: image.imageId,
+    networkMode: network.networkName,
+    envs: environment.apply((variables) =>
+      Object.entries(variables).map(([key, value]) => `${key}=${value}`),
+    ),
+    uploads: [{ file: check.path, content: check.content, executable: true }],
+    healthcheck: {
+      tests: ["CMD", "/bin/sh", check.path, url],
+      interval: `${HEALTH_CHECK.interval}s`,
+      timeout: `${HEALTH_CHECK.timeout}s`,
+      retries: HEALTH_CHECK.retries,
+      startPeriod: `${HEALTH_CHECK.startPeriod}s`,
+    },
+    capabilities: { drops: ["ALL"] },
+    init: true,
+    destroyGraceSeconds: BOT_STOP_SECONDS,
+    stopTimeout: BOT_STOP_SECONDS,
+    labels: [{ label: REVISION_LABEL, value: image.commit }],
+    wait: false,
+  };
 }

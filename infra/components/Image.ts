@@ -1,14 +1,13 @@
-import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config.ts";
-import { gitSsh } from "../model/git.ts";
+import { COMPONENTS } from "../model/names.ts";
 import type { Server } from "./Server.ts";
 
 /**
  * The bot's image of one commit, built on the server from the repository.
  *
- * On the server: the image `name:commit` and a bare copy of the repository. A new commit builds a new image beside
- * the old ones and touches nothing that runs; a commit whose image is there builds nothing. Deleting it loses nothing.
+ * On the server: the image `name:commit` and a bare mirror of the repository. A new commit builds a new image beside
+ * the old ones and touches no container; a commit whose image is there builds nothing. Deleting it loses nothing.
  */
 export class Image extends pulumi.ComponentResource {
   /** The full hash of the commit. */
@@ -21,24 +20,18 @@ export class Image extends pulumi.ComponentResource {
     args: {
       server: Server;
       settings: Settings;
-      /** What must be there before the server can read the repository. */
+      /** What must exist before the server can read the repository. */
       access: pulumi.Resource[];
     },
     opts?: pulumi.ComponentResourceOptions,
   ) {
-    super("hockey:index:Release", name, {}, opts);
+    super(COMPONENTS.image, name, {}, opts);
     const { server, settings, access } = args;
     const { commit } = settings;
     this.commit = commit;
-    const build: remote.Command = server.run(
+    const build = server.run(
       `${name}-image`,
-      {
-        script: "build-image.sh",
-        args: [
-          ...[settings.name, settings.app.repository, commit, server.settings.deployPath],
-          gitSsh(settings),
-        ],
-      },
+      { script: "build-image.sh", names: { IMAGE: settings.name, COMMIT: commit } },
       { parent: this, dependsOn: access },
     );
     this.imageId = build.stdout;

@@ -3,28 +3,29 @@ import { join } from "node:path";
 import github from "@pulumi/github";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config.ts";
+import { hasRepositoryKey } from "../model/git.ts";
 import { COMPONENTS, ENVIRONMENTS } from "../model/names.ts";
+import { serverPaths } from "../model/paths.ts";
 import type { GitHubSettings } from "../model/schema.ts";
-import { hasRepositoryKey, repositoryKeyFile } from "../model/git.ts";
 import type { Server } from "./Server.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const WORKFLOWS = ".github/workflows";
 
-/** Workflows of this program's own repository, which mean nothing in the bot's. */
+/** Workflows of this program's own repository, useless in the bot's. */
 const OWN_WORKFLOWS = ["ci.yml"];
 
 /**
- * GitHub's side of the delivery: the secrets and variables that the workflows need, their environments, where the bot
- * has a repository of its own, the workflow files in it, and where the server reads it over SSH, the key for that.
+ * GitHub's side of the delivery: secrets and variables for the workflows, and their environments; the workflow files,
+ * where the bot has a repository of its own; and the deploy key, where the server reads that repository over SSH.
  *
  * On the server: at most that key, made there; only its public half leaves it. On GitHub: a change is applied at once
- * and starts no run; deleting it takes secrets, variables, environments, published files and the key away, on both
- * sides: the server can then not fetch what it has not fetched yet. The administrator's token comes from GITHUB_TOKEN
- * and is never stored.
+ * and starts no run. Deleting it removes secrets, variables, environments and published files, and the key on both
+ * sides, without which the server can fetch no further commit. The administrator's token comes from GITHUB_TOKEN and is
+ * never stored.
  */
 class Repository extends pulumi.ComponentResource {
-  /** What must be there before the server can read the bot's repository. */
+  /** What must exist before the server can read the bot's repository. */
   readonly access: pulumi.Resource[] = [];
 
   constructor(
@@ -35,7 +36,7 @@ class Repository extends pulumi.ComponentResource {
     super(COMPONENTS.repository, name, {}, opts);
     const { owner, repository, branch, infraRepository } = args.github;
     const provider = new github.Provider(`${name}-provider`, { owner }, { parent: this });
-    // Of every name there can be one on GitHub: made anew before the old one is deleted, it would be deleted with it.
+    // Names on GitHub are unique: create-before-delete would delete the replacement.
     const options = { parent: this, provider, deleteBeforeReplace: true };
 
     for (const [secretName, value] of Object.entries(secrets(args.settings))) {
@@ -55,24 +56,25 @@ class Repository extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
-  /** GitHub lets each key in to one repository alone, and this one only to read. */
+  /** A deploy key opens one repository; this one may only read. */
   private publishKey(
     name: string,
     repository: string,
     { server, settings }: { server: Server; settings: Settings },
     options: pulumi.CustomResourceOptions,
   ): pulumi.Resource {
-    const file = repositoryKeyFile(server.settings);
+    const file = serverPaths(server.settings).repositoryKey;
     const pair = server.run(
       `${name}-key`,
       {
         script: "make-repository-key.sh",
-        args: ["make", file],
-        // One that was found to be missing is made anew.
-        rerunOn: server.damaged,
+        names: {},
+        words: ["make", file],
+        // A key that drift found missing is made anew.
+        rerunOn: server.driftedAt,
         remove: ["remove", file],
       },
-      // The server's, so that a run which passes GitHub over can still look after it.
+      // A child of the server, so that a run which skips GitHub still manages it.
       { parent: server },
     );
     return new github.RepositoryDeployKey(
@@ -82,7 +84,7 @@ class Repository extends pulumi.ComponentResource {
     );
   }
 
-  /** Both take secrets out to runs of the deployed branch alone; only the first may ask somebody. */
+  /** Both give their secrets to runs of the deployed branch only; only production may require reviewers. */
   private declareEnvironments(
     name: string,
     { repository, branch, reviewers }: GitHubSettings,
@@ -107,7 +109,7 @@ class Repository extends pulumi.ComponentResource {
     }
   }
 
-  /** One after the other: two commits on one branch at a time end in a conflict. */
+  /** One after the other: concurrent commits on one branch conflict. */
   private publishWorkflows(
     name: string,
     at: { repository: string; branch: string },
@@ -121,7 +123,7 @@ class Repository extends pulumi.ComponentResource {
           ...at,
           file: `${WORKFLOWS}/${file}`,
           content: readFileSync(join(ROOT, WORKFLOWS, file), "utf8"),
-          // The same for every file and change, and one that starts no run.
+          // The same for every file and change, and it starts no run.
           commitMessage: "Workflows as hockey-delivery has them [skip ci]",
           overwriteOnCreate: true,
         },
@@ -132,14 +134,14 @@ class Repository extends pulumi.ComponentResource {
   }
 }
 
-/** The workflow files that belong into the bot's repository, and their README. */
+/** The workflow files that belong in the bot's repository, and their README. */
 function publishedWorkflows(): string[] {
   return readdirSync(join(ROOT, WORKFLOWS))
     .filter((file) => !OWN_WORKFLOWS.includes(file))
     .sort();
 }
 
-/** What the workflows are told in secret, by name. */
+/** The workflows' secrets, by name. */
 function secrets({ server, sshPrivateKey, githubSecrets }: Settings): Record<string, pulumi.Input<string>> {
   const connection = {
     SSH_HOST: server.host,
@@ -154,17 +156,16 @@ function secrets({ server, sshPrivateKey, githubSecrets }: Settings): Record<str
 }
 
 /**
- * Declares GitHub's side where the stack is to manage it, which checkGitHub has found to be possible; otherwise leaves
- * GitHub alone.
+ * Declares GitHub's side where the stack manages it, after checkGitHub has found that possible; otherwise does nothing.
  *
- * @returns what must be there before the server can read the bot's repository
+ * @returns what must exist before the server can read the bot's repository
  */
 export function manageGitHub(
   name: string,
   { settings, server }: { settings: Settings; server: Server },
 ): pulumi.Resource[] {
   const { github } = settings;
-  // Its plugin reads the token from the environment. The SDK would copy it into the stack's state, in clear.
+  // The plugin reads the token from the environment. The SDK would copy it into the stack's state in clear.
   delete process.env.GITHUB_TOKEN;
   return github?.manage ? new Repository(name, { github, settings, server }).access : [];
 }

@@ -2,8 +2,8 @@ import type docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 
 /**
- * What every container of the stack has in common: it comes back by itself after a crash or a reboot, can gain no
- * privileges, keeps its logs small and its memory within bounds.
+ * What every container of the stack has in common: it restarts after a crash or a reboot, can gain no privileges, and
+ * keeps its logs and its memory within bounds.
  *
  * @param memory upper bound in MiB, swap included
  */
@@ -20,8 +20,8 @@ export function hardened(memory: number) {
 }
 
 /**
- * Options of a container: fixed names allow one at a time, so the old one goes before the new one comes; a health
- * check cannot be changed in a running container, though Docker's provider believes so (kreuzwerker#988).
+ * Options of a container. Its fixed name allows one at a time, so the old one is deleted before the new one is created.
+ * A changed health check replaces it: Docker's provider would update it in place, which has no effect (kreuzwerker#988).
  */
 export function containerOptions(
   parent: pulumi.Resource,

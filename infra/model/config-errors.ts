@@ -1,14 +1,15 @@
 import type { z } from "zod";
+import { dockerNames, FIRST_BOT } from "./names.ts";
 
-/** What is said of a configuration that cannot be used. */
+/** The messages about a configuration that cannot be used. */
 
-/** What one key must look like, told to whoever got it wrong: the words and an example to copy. */
-const EXPECTED: Record<string, { needs: string; example: string }> = {
+/** What each key of the schema needs, for its error message: the words and an example to copy. */
+export const EXPECTED: Record<string, { needs: string; example: string }> = {
   commit: {
     needs: "the full 40-digit hash of the commit to run",
     example: "3f786850e387550fdab836ed7e6dc881de23001b",
   },
-  name: { needs: "lower-case letters, digits, _ and -, starting with a letter", example: "training_bot" },
+  name: { needs: "lower-case letters, digits, _ and -, starting with a letter", example: FIRST_BOT },
   server: { needs: "the server's address and host key", example: "{ host: bot.example.org, hostKey: … }" },
   "server.host": { needs: "a host name or an IP address", example: "bot.example.org" },
   "server.port": { needs: "sshd's port, 1 to 65535", example: "22" },
@@ -38,7 +39,7 @@ const EXPECTED: Record<string, { needs: string; example: string }> = {
   "database.image": { needs: "an image of PostgreSQL with a version", example: "postgres:13" },
   "database.volume": {
     needs: "a volume's name: lower-case letters, digits, _, . and -",
-    example: "training_bot_db_data",
+    example: dockerNames(FIRST_BOT).data,
   },
   "database.user": { needs: "lower-case letters, digits and _", example: "hockey" },
   "database.name": { needs: "lower-case letters, digits and _", example: "hockey_db" },

@@ -1,3 +1,4 @@
+import { serverPaths } from "./paths.ts";
 import type { PlainSettings } from "./schema.ts";
 import { shellCommand } from "./ssh.ts";
 
@@ -19,11 +20,6 @@ export function hasRepositoryKey({ app, github }: GitSettings): boolean {
   return `/${path}`.toLowerCase().endsWith(`/${github.owner}/${github.repository}`.toLowerCase());
 }
 
-/** Where the private half of that key is on the server: beside `secrets`, which PostgreSQL's container sees. */
-export function repositoryKeyFile({ deployPath }: GitSettings["server"]): string {
-  return `${deployPath}/repository_key`;
-}
-
 /** GIT_SSH_COMMAND for the scripts on the server: asks nothing, and trusts GitHub and the hosts that its user knows. */
 export function gitSsh(settings: GitSettings): string {
   const options = {
@@ -32,7 +28,7 @@ export function gitSsh(settings: GitSettings): string {
     StrictHostKeyChecking: "yes",
     KnownHostsCommand: `/bin/echo ${GITHUB_HOST_KEY}`,
     ...(hasRepositoryKey(settings) && {
-      IdentityFile: repositoryKeyFile(settings.server),
+      IdentityFile: serverPaths(settings.server).repositoryKey,
       IdentitiesOnly: "yes",
     }),
   };

@@ -2,6 +2,10 @@
  * Times and sizes that one part promises and another relies on. Seconds and MiB, unless a name says otherwise.
  *
  * The budget of a release: `DRAIN + BOT_STOP + HEALTHY` must end before `HOLD`, at which the gate opens by itself.
+ *
+ * Requests survive a failed release only where giving up and putting back end before `PROXY_HOLD`. These limits alone do
+ * not promise that: `HEALTHY` is as long as `PROXY_HOLD`. A release that crashes, or that Docker calls unhealthy, is
+ * given up within UNHEALTHY_SECONDS; one that starts too slowly for its health check to fail loses requests.
  */
 
 /** Requests in flight get this long to finish before the bot is stopped all the same. */
@@ -25,14 +29,22 @@ export const DATABASE_STOP_SECONDS = 120;
 /** From the start of PostgreSQL, or of Docker after a boot, to its first answer: initdb on a slow disk. */
 export const READY_SECONDS = 120;
 
+/** How Docker asks the bot whether it is healthy; failures before `startPeriod` has passed do not count. */
+export const HEALTH_CHECK = { interval: 5, timeout: 5, retries: 3, startPeriod: 10 } as const;
+/** Docker calls a bot that never answers unhealthy after at most this. */
+export const UNHEALTHY_SECONDS =
+  HEALTH_CHECK.startPeriod + HEALTH_CHECK.retries * (HEALTH_CHECK.interval + HEALTH_CHECK.timeout);
+/** The server's git waits this long for an answer of the repository's host. */
+export const GIT_SECONDS = 20;
+
 /** The bot's memory. */
 export const BOT_MEMORY = 512;
 /** PostgreSQL's memory: four times its default shared_buffers (128 MiB). */
 export const DATABASE_MEMORY = 512;
 /** Caddy's memory; a held request costs some 50 KiB. */
 export const PROXY_MEMORY = 256;
-/** Against a fork bomb in the bot; threads count too. */
-export const BOT_PIDS = 256;
+/** Against a fork bomb in the bot or in PostgreSQL; threads count too. */
+export const CONTAINER_PIDS = 256;
 
 /** Below this much free disk no image is built: a build would fill the disk of the database. */
 export const BUILD_FREE_MB = 1024;

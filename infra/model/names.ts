@@ -3,8 +3,8 @@
  * would replace the resource, and Docker would not find the container.
  */
 
-/** The name that the first bot always had. */
-const FIRST_BOT = "training_bot";
+/** The name that the first bot always had: the default of `name`. */
+export const FIRST_BOT = "training_bot";
 
 /** What Docker's objects of one bot are called on the server. */
 export interface DockerNames {
@@ -32,12 +32,18 @@ export function dockerNames(name: string): DockerNames {
   };
 }
 
+/** The volume to which an upgrade to this major version of PostgreSQL moves the data. */
+export function upgradedVolume(name: string, major: number): string {
+  return `${dockerNames(name).data}_${major}`;
+}
+
 /** The label that carries the commit on the bot's image and container. */
 export const REVISION_LABEL = "org.opencontainers.image.revision";
 
 /** Types of resources, as they stand in URNs. */
 export const TYPES = {
   container: "docker:index/container:Container",
+  network: "docker:index/network:Network",
   volume: "docker:index/volume:Volume",
   image: "docker:index/remoteImage:RemoteImage",
   command: "command:remote:Command",
@@ -80,7 +86,7 @@ export const RESOURCES = {
 /** Matches the URN of GitHub's component and of everything in it, as Pulumi's `--exclude` and `--target` take it. */
 export const GITHUB_URN = `**${COMPONENTS.repository}**`;
 
-/** GitHub's environments: the second is for scheduled runs, which nobody is awake to approve. */
+/** GitHub's environments: the second is for scheduled runs, which wait for no reviewer. */
 export const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" } as const;
 
 /** The bot's environment variables that the stack itself sets. */

@@ -1,4 +1,13 @@
+import { FIRST_VERSIONED_POSTGRES } from "./limits.ts";
+
 /** What this program knows of PostgreSQL's major versions and of their images. */
+
+/** Where PostgreSQL listens in its container. */
+export const DATABASE_PORT = 5432;
+
+/** Where images keep the data inside the container; from FIRST_VERSIONED_POSTGRES on the volume belongs one up. */
+export const DATA_DIRECTORY = "/var/lib/postgresql/data";
+export const VERSIONED_DATA_DIRECTORY = "/var/lib/postgresql";
 
 /** The last day on which each is supported: https://www.postgresql.org/support/versioning/ */
 const END_OF_SUPPORT: Record<number, string> = {
@@ -9,32 +18,30 @@ const END_OF_SUPPORT: Record<number, string> = {
   17: "2029-11-08",
   18: "2030-11-14",
 };
-/** The version to which whoever has an old one is pointed. */
+/** The version that the warning recommends. */
 const RECOMMENDED = 17;
-/** From here on an image keeps its data one directory up, in a subdirectory with the version's name. */
-const FIRST_WITH_VERSIONED_DIRECTORY = 18;
 
 /** The major versions that can be upgraded to. */
 export const MAJORS = Object.keys(END_OF_SUPPORT).map(Number);
 
-/** The major version that an image's tag names; undefined where it does not begin with one, or there is a digest. */
+/** The major version that an image's tag names; undefined for a tag without one, and for a digest. */
 export function majorOf(image: string): number | undefined {
   const [, major] = /:(\d+)(?:[.-][\w.-]+)?$/.exec(image) ?? [];
   return image.includes("@") || major === undefined ? undefined : Number(major);
 }
 
-/** The image of another major version, from where the present one comes. */
+/** The image of another major version, from the same registry. */
 export function imageOf(present: string, major: number): string {
   return `${present.replace(/@.*$|:[^/:]*$/, "")}:${major}`;
 }
 
-/** Where an image's volume belongs inside the container. */
+/** Where an image expects its volume inside the container. */
 export function dataDirectory(image: string): string {
   const major = majorOf(image) ?? 0;
-  return major >= FIRST_WITH_VERSIONED_DIRECTORY ? "/var/lib/postgresql" : "/var/lib/postgresql/data";
+  return major >= FIRST_VERSIONED_POSTGRES ? VERSIONED_DATA_DIRECTORY : DATA_DIRECTORY;
 }
 
-/** What to tell who runs an image whose version gets no security fixes any more; nothing where it gets them. */
+/** A warning that the image's version gets no security fixes any more; undefined while it gets them. */
 export function supportWarning(image: string, today: Date): string | undefined {
   const major = majorOf(image) ?? 0;
   const end = END_OF_SUPPORT[major];

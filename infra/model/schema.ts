@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { configError, describe } from "./config-errors.ts";
-import { BOT_VARIABLES, dockerNames } from "./names.ts";
+import { BOT_VARIABLES, dockerNames, FIRST_BOT } from "./names.ts";
 
 /**
- * The shape of a stack's configuration, its defaults and its checks. Whoever needs no secret reads it here, without
- * waiting for Pulumi's SDK, which takes most of a second to load.
+ * The shape of a stack's configuration, its defaults and its checks. Commands, which need no secret, read it here and do
+ * not load Pulumi's SDK.
  */
 
 const port = z.coerce.number().int().min(1).max(65535);
@@ -17,7 +17,7 @@ const secretLine = (least: number, most: number) =>
     .max(most)
     .regex(/^[^\r\n\0]*$/);
 
-/** An image with a version: `latest`, said or unsaid, means another program on every server. */
+/** An image with a version: `latest`, explicit or implied, means another program on every server. */
 const image = z
   .string()
   .regex(/^[a-z0-9][a-z0-9./_-]*(:[0-9]+\/[a-z0-9./_-]+)?(:(?!latest$)[\w][\w.-]*|@sha256:[0-9a-f]{64})$/);
@@ -168,7 +168,7 @@ const Plain = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,39}$/)
-    .default("training_bot"),
+    .default(FIRST_BOT),
   server: Server,
   app: App,
   database: Database.prefault({}),
@@ -196,7 +196,18 @@ const Secret = z.strictObject({
 /** Everything. */
 export const Config = z.strictObject({ ...Plain.shape, ...Secret.shape });
 
-/** The part that anybody may read. */
+/** The keys whose values are objects. */
+export const OBJECT_KEYS = Object.entries(Config.shape)
+  .filter(([, type]) => isObject(type))
+  .map(([key]) => key);
+
+function isObject({ _zod: { def } }: z.core.$ZodType): boolean {
+  return "innerType" in def
+    ? isObject(def.innerType as z.core.$ZodType)
+    : ["object", "record"].includes(def.type);
+}
+
+/** The part that is stored in clear. */
 export type Plain = z.infer<typeof Plain>;
 /** The part that is encrypted. */
 export type Secret = z.infer<typeof Secret>;
@@ -214,10 +225,10 @@ export type BackupSettings = Plain["backups"];
 export type AlertSettings = Plain["alerts"];
 /** The bot's repository on GitHub, and whether the stack manages its secrets, environments and workflow files. */
 export type GitHubSettings = NonNullable<Plain["github"]>;
-/** The keys that hold secrets, for those who must handle them apart. */
+/** The keys that hold secrets. */
 export const SECRET_KEYS = Object.keys(Secret.shape) as (keyof Secret)[];
 
-/** What commands read that need no secret: the plain keys, checked like all others; `commit` may be missing still. */
+/** The plain keys, which commands read; before the first deploy `commit` is missing. */
 export type PlainSettings = z.infer<typeof PlainConfig>;
 
 /**

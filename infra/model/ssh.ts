@@ -20,8 +20,8 @@ export function sshOptions(server: ServerSettings, withKey: boolean): string[] {
     BatchMode: "yes",
     ConnectTimeout: "10",
     ServerAliveInterval: "15",
-    // One connection for everything that an update asks of Docker, where each question would dial anew
-    // and sshd's MaxStartups drops what comes too fast. It closes itself.
+    // One connection for everything that an update asks of Docker: each question would dial anew, and sshd's
+    // MaxStartups drops connections that come too fast. It closes by itself.
     ControlMaster: "auto",
     ControlPath: `${DIRECTORY}/${pin}-%C`,
     ControlPersist: "20",
@@ -35,31 +35,35 @@ export function sshOptions(server: ServerSettings, withKey: boolean): string[] {
   return Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
-/** Puts the deploy key where `sshOptions` says; without one it takes an older one away, and ssh-agent is asked. */
+/** Puts the deploy key where `sshOptions` says; without one it removes an older one, and ssh asks ssh-agent. */
 export function writeDeployKey(key: string | undefined): void {
   const present = existsSync(DEPLOY_KEY) ? readFileSync(DEPLOY_KEY, "utf8") : undefined;
   if (present === key) return;
-  // With the key goes any connection that it opened: another key must prove itself anew.
+  // A connection that the old key opened goes too: another key must prove itself anew.
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   for (const entry of readdirSync(DIRECTORY)) if (entry !== ".gitignore") rmSync(`${DIRECTORY}/${entry}`);
   if (key !== undefined) writeFileSync(DEPLOY_KEY, key, { mode: 0o600 });
 }
 
-/** What a script on the server left: its exit status and what it said. 255 is ssh's own failure. */
+/** ssh's own exit status for "no connection"; also given where ssh itself was ended. */
+export const NO_CONNECTION = 255;
+
+/** What a script on the server left: its exit status and what it said. */
 export interface Answer {
   status: number;
   stdout: string;
   stderr: string;
 }
 
-/** What an answer of the server means to whoever has to mend it; nothing where all is well. */
+/** The fault behind an answer of the server, and what to do; undefined for a success. */
 export function explain(
   { status, stderr }: Answer,
   { server, sshPrivateKey }: { server: ServerSettings; sshPrivateKey?: string },
 ): string | undefined {
   if (status === 0) return undefined;
   const last = stderr.trim().split("\n").at(-1) ?? "";
-  if (status !== 255) return last;
+  if (status !== NO_CONNECTION)
+    return asSentence(last || `The script on the server ended with status ${status}`);
   const address = `${server.host}:${server.port}`;
   if (/host key verification failed/i.test(stderr)) {
     return `The server at ${address} shows another host key than the pinned one; compare \`server.hostKey\` with the server's /etc/ssh/ssh_host_*_key.pub and correct it, or find out who answers there.`;
@@ -73,6 +77,9 @@ export function explain(
   }
   return `The server does not answer at ${address} (${last || "no answer in time"}); correct \`server.host\` or \`server.port\`, or see that sshd runs and the firewall lets you in.`;
 }
+
+/** What a tool says may lack its full stop; the caller adds a sentence. */
+const asSentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** One line for the login shell from separate words, each quoted. */
 export function shellCommand(words: string[]): string {

@@ -3,10 +3,9 @@ import { define } from "../command.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "backups",
-  describe:
-    "List the backups, newest first, with their age and whether they were proven. Over SSH alone, without Pulumi",
-  options: (args) => args.option("json", { type: "boolean", default: false, describe: "As JSON" }),
+  details: "Newest first. Needs SSH alone, no Pulumi.",
+  options: { json: { type: "boolean", default: false, describe: "Print JSON" } },
+  examples: { backups: "list them", "backups --json": "list them for a program" },
   exits: { 1: "failed" },
   async run({ stack, json }) {
     const options = json ? ["--json"] : [];

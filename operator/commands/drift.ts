@@ -1,26 +1,21 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { hasRepositoryKey, repositoryKeyFile } from "../../infra/model/git.ts";
+import { serverPaths } from "../../infra/model/paths.ts";
 import { EXIT, OperatorError, define } from "../command.ts";
-import { currentLock, refuseLocked } from "../lock.ts";
+import { assertUnlocked, untilUnlocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
 import { Server } from "../server.ts";
-import { openStack, type Stack } from "../stack.ts";
+import { openStack } from "../stack.ts";
 
 /** The exit status of Pulumi's command line for "expected no changes, but found some". */
 const FOUND_CHANGES = 7;
 const DRIFTED = 2;
-const LOCK_PAUSE = 3;
 
 export default define({
-  name: "drift",
-  describe:
-    "Compare the server with what the stack put there: containers, networks and images as Pulumi sees them, and every file by its checksum. Changes nothing",
-  options: (args) =>
-    args.option("wait", {
-      type: "number",
-      default: 300,
-      describe: "Seconds to wait while an update has the stack",
-    }),
+  details:
+    "Compares containers, networks and images through Pulumi, and every file by its checksum. Changes nothing.",
+  options: {
+    wait: { type: "number", default: 300, describe: "Seconds to wait while an update has the stack" },
+  },
+  examples: { drift: "list what differs; the exit status is 2 if anything does" },
   exits: {
     1: "could not be found out",
     [DRIFTED]: "something differs",
@@ -30,15 +25,14 @@ export default define({
     const stack = openStack(name);
     const server = new Server(stack);
     const { deployPath } = stack.settings.server;
-    await untilUnlocked(stack, wait);
+    const paths = serverPaths(stack.settings.server);
+    await untilUnlocked(wait, () => assertUnlocked(stack));
     // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
-    const made = hasRepositoryKey(stack.settings) ? [repositoryKeyFile(stack.settings.server)] : [];
-    const files = (await server.ask("check-files.sh", [deployPath, ...made])).split("\n").filter(Boolean);
+    const files = (await server.ask("check-files.sh", {})).split("\n").filter(Boolean);
     const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
     const { status, stdout, stderr } = await pulumi(stack, refresh);
-    // A preview takes no lock: what an update has changed meanwhile is no drift.
-    const lock = await currentLock(stack);
-    if (lock !== undefined) refuseLocked(lock);
+    // A preview takes no lock: what an update changes meanwhile is no drift.
+    await assertUnlocked(stack);
     if (status !== 0 && status !== FOUND_CHANGES) {
       throw new OperatorError(`Pulumi could not compare: ${(stderr || stdout).trim()}`);
     }
@@ -51,23 +45,10 @@ export default define({
     for (const line of files) console.log(`${line} in ${deployPath}`);
     if (files.length > 0)
       console.log("Files differ from what the stack put there; mend them with: pulumi up");
-    if (files.length > 0) await server.write(`${deployPath}/damaged`, new Date().toISOString());
+    if (files.length > 0) await server.write(paths.drifted, new Date().toISOString());
     const drifted = status === FOUND_CHANGES || files.length > 0;
     if (!drifted) console.log("no drift: the server is as the stack left it");
-    await server.write(
-      `${deployPath}/drift.json`,
-      JSON.stringify({ time: new Date().toISOString(), drifted }),
-    );
+    await server.write(paths.drift, JSON.stringify({ time: new Date().toISOString(), drifted }));
     return drifted ? DRIFTED : undefined;
   },
 });
-
-async function untilUnlocked(stack: Stack, wait: number): Promise<void> {
-  const deadline = Date.now() + wait * 1000;
-  for (;;) {
-    const lock = await currentLock(stack);
-    if (lock === undefined) return;
-    if (lock.dead || Date.now() > deadline) refuseLocked(lock);
-    await sleep(LOCK_PAUSE * 1000);
-  }
-}

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { serverPaths } from "../../infra/model/paths.ts";
 import { findNews, pendingUpdates, remember, sendAlert, tell } from "../health/alerts.ts";
 import { judge, readReport, type Remembered, type Verdict, worst } from "../health/checks.ts";
 import { define } from "../command.ts";
@@ -17,15 +18,20 @@ const TOKEN_SECONDS = 10;
 const UNREACHABLE_FILE = ".ssh/unreachable.json";
 
 export default define({
-  name: "health",
-  describe:
-    "Check everything, for machines: the exit status tells how bad it is, and whoever `alerts` names hears once what broke and once when it is mended. Over SSH alone",
-  options: (args) =>
-    args.option("json", { type: "boolean", default: false, describe: "As JSON" }).option("alert", {
+  details:
+    "For machines: the exit status says how bad it is. The channels in `alerts` get one message when a check breaks and one when it recovers. Needs SSH alone; Pulumi's state only for the bot's token, if it can be had.",
+  options: {
+    json: { type: "boolean", default: false, describe: "Print JSON" },
+    alert: {
       type: "boolean",
       default: true,
-      describe: "--no-alert: tell nobody, remember nothing",
-    }),
+      describe: "Send alerts and keep their state; --no-alert does neither",
+    },
+  },
+  examples: {
+    health: "check, alert, and show the logs of what is critical",
+    "health --no-alert --json": "check for a program, without side effects",
+  },
   exits: {
     1: "warning",
     2: "critical",
@@ -44,7 +50,7 @@ export default define({
     let unreachable = false;
     let remembered = readUnreachable();
     try {
-      const report = await readReport(server, settings);
+      const report = await readReport(server);
       verdicts = judge(report, settings, now, pending);
       remembered = {
         ...report.remembered,
@@ -102,7 +108,7 @@ async function showLogs(server: Server, verdicts: Verdict[]): Promise<void> {
   );
   for (const container of new Set(failed)) {
     console.log(`\nThe last ${LOG_LINES} log lines of ${container}:`);
-    await server.script("show-logs.sh", [container, LOG_LINES], { show: ["stdout"] });
+    await server.script("show-logs.sh", { CONTAINER: container, LOG_LINES }, { show: ["stdout"] });
   }
 }
 
@@ -124,7 +130,7 @@ async function keep(
   writeFileSync(UNREACHABLE_FILE, unreachable ? JSON.stringify(remembered) : "null");
   if (unreachable) return;
   await server
-    .write(`${stack.settings.server.deployPath}/health.json`, JSON.stringify(remembered))
+    .write(serverPaths(stack.settings.server).health, JSON.stringify(remembered))
     .catch((error: unknown) => {
       console.error(`warning: ${(error as Error).message}`);
     });

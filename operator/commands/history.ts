@@ -5,15 +5,15 @@ import { openStack } from "../stack.ts";
 import { table } from "../table.ts";
 
 export default define({
-  name: "history",
-  positional: "[count]",
-  describe: "List what was released, when, by whom and how it ended, newest first",
-  options: (args) =>
-    args.positional("count", { type: "number", default: 20, describe: "How many" }).option("json", {
-      type: "boolean",
-      default: false,
-      describe: "As JSON, with each release's configuration",
-    }),
+  details: "Newest first, from Pulumi's state.",
+  positionals: { count: { type: "number", default: 20, describe: "How many" } },
+  options: {
+    json: { type: "boolean", default: false, describe: "Print JSON, with each release's configuration" },
+  },
+  examples: {
+    "history 5": "list the last five releases",
+    "history --json": "print them with their configuration, for a program",
+  },
   exits: { 1: "the state is out of reach" },
   async run({ stack: name, count, json }) {
     const updates = (await readHistory(openStack(name)))

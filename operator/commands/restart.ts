@@ -4,19 +4,14 @@ import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "restart",
-  describe: "Restart the bot as a release would: requests are held meanwhile. Over SSH alone, without Pulumi",
+  details: "Requests wait at the proxy until the bot is healthy again. Needs SSH alone, no Pulumi.",
+  examples: { restart: "restart the bot" },
   exits: { 1: "failed" },
   async run({ stack: name }) {
     const began = Date.now();
     const stack = openStack(name);
     const { settings } = stack;
-    const page = `${settings.app.port}${settings.app.healthPath}`;
-    const { deployPath, backupPath } = settings.server;
-    const args = [settings.name, `${settings.name}_proxy`, page, deployPath, backupPath];
-    const { status, stderr } = await new Server(stack).script("restart-bot.sh", args, {
-      show: ["stderr"],
-    });
+    const { status, stderr } = await new Server(stack).script("restart-bot.sh", {}, { show: ["stderr"] });
     if (status !== 0) throw new OperatorError(`The restart failed: ${lastLine(stderr)}`);
     console.log(`restart: ${settings.name} is well again, ${((Date.now() - began) / 1000).toFixed(1)} s`);
     return undefined;

@@ -1,28 +1,32 @@
 import { createInterface } from "node:readline/promises";
 import { type DatabaseScript, runDatabaseScript } from "../database/scripts.ts";
-import { OperatorError, define } from "../command.ts";
+import { EXIT, OperatorError, define } from "../command.ts";
 import { openStack, type Stack } from "../stack.ts";
 
 export default define({
-  name: "restore",
-  positional: "[backup]",
-  describe:
-    "Put a backup back: beside the live database, checked, then swapped while the proxy holds the requests. Over SSH alone, without Pulumi",
-  options: (args) =>
-    args
-      .positional("backup", { type: "string", describe: "Its file name, or latest" })
-      .option("drop-old", {
-        type: "boolean",
-        default: false,
-        describe: "Remove the databases that restores have replaced, instead of restoring",
-      })
-      .option("yes", { type: "boolean", default: false, describe: "Do not ask" })
-      .check(({ backup, "drop-old": dropOld }) => {
-        if ((backup === undefined) === dropOld) return true;
-        throw new Error("name the backup to restore, or latest; --drop-old stands alone");
-      }),
+  details:
+    "Restores the backup beside the live database, checks it, then swaps the two while the proxy holds the requests. Needs SSH alone, no Pulumi.",
+  positionals: {
+    backup: { type: "string", describe: "Its file name, or latest" },
+  },
+  options: {
+    "drop-old": {
+      type: "boolean",
+      conflicts: "backup",
+      describe: "Remove the databases that restores have replaced, instead of restoring",
+    },
+    yes: { type: "boolean", default: false, describe: "Do not ask" },
+  },
+  examples: {
+    "restore latest": "restore the newest verified backup, after a question",
+    "restore hockey_db_2026-06-10_060005.sql.gz --yes": "restore that one without a question",
+    "restore --drop-old": "remove what earlier restores have replaced, after a question",
+  },
   exits: { 1: "failed or not confirmed; the database is as it was" },
   async run({ stack: name, backup, "drop-old": dropOld, yes }) {
+    if (backup === undefined && !dropOld) {
+      throw new OperatorError("Name the backup to restore, or latest; or pass --drop-old.", EXIT.usage);
+    }
     const stack = openStack(name);
     await (dropOld ? removeReplaced(stack, yes) : restore(stack, backup ?? "", yes));
     return undefined;

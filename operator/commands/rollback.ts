@@ -1,19 +1,24 @@
 import { OperatorError, define } from "../command.ts";
 import { readHistory } from "../pulumi.ts";
-import { chooseRollback, release, RELEASE_KEYS, short } from "../release/release.ts";
-import { releaseOptions, RELEASE_EXITS } from "../release/options.ts";
+import { chooseRollback, short } from "../release/history.ts";
+import { RELEASE_EXITS, RELEASE_OPTIONS } from "../release/options.ts";
+import { release, RELEASE_KEYS } from "../release/release.ts";
 import { openStack } from "../stack.ts";
 
 export default define({
-  name: "rollback",
-  positional: "[commit]",
-  describe:
-    "Put an earlier release back, with the configuration it had; its image was kept, so nothing is built",
-  options: (args) =>
-    releaseOptions(args).positional("commit", {
+  details:
+    "The server keeps the last images, so nothing is built. Secrets, the database and all configuration that is no part of a release stay as they are.",
+  positionals: {
+    commit: {
       type: "string",
-      describe: "A commit that has run, short or full; else the one before that which runs",
-    }),
+      describe: "A commit that has run, short or full; else the one before the running one",
+    },
+  },
+  options: RELEASE_OPTIONS,
+  examples: {
+    rollback: "go back to the release before the running one",
+    "rollback 4f2c91e": "go back to that commit; ./delivery history lists them",
+  },
   exits: { 1: "failed, or there is no such release; what ran before runs", ...RELEASE_EXITS },
   async run({ stack: name, commit: wanted, wait, recover }) {
     const stack = openStack(name);
@@ -23,9 +28,9 @@ export default define({
       `rolling ${stack.name} back to ${chosen.commit}, live on ${chosen.started.toISOString()} (${short(chosen.commit)}: ${chosen.message || "by hand"})\n` +
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
-    // Somebody waits for it: what differs on the server beside the containers is for `./delivery drift` to say.
-    const options = { wait, recover, refresh: false };
-    await release(stack, { ...chosen.config, commit: chosen.commit }, "rollback", options);
+    const config = { ...chosen.config, commit: chosen.commit };
+    // Speed counts here; `./delivery drift` tells what else differs on the server.
+    await release(stack, { config, verb: "rollback", refresh: false, wait, recover });
     return undefined;
   },
 });

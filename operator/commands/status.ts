@@ -1,9 +1,10 @@
 import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { type ContainerReport, ago, judge, readReport } from "../health/checks.ts";
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
 import { readHistory, type Update } from "../pulumi.ts";
-import { short } from "../release/release.ts";
+import { short } from "../release/history.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 import { statusPage } from "../health/status-page.ts";
@@ -17,18 +18,28 @@ const HISTORY_SECONDS = 10;
 export const CONTAINER_COLUMNS = ["container", "status", "health", "since", "commit", "restarts", "memory"];
 
 export default define({
-  name: "status",
-  describe:
-    "Show what runs and how it is, on one screen. Over SSH alone; Pulumi's history is shown where it can be had",
-  options: (args) =>
-    args
-      .option("html", { type: "string", describe: "Write it as one self-contained HTML page to this file" })
-      .option("json", { type: "boolean", default: false, describe: "As JSON" }),
+  details: "Needs SSH alone; the last releases are shown when Pulumi's state can be read.",
+  options: {
+    html: {
+      type: "string",
+      requiresArg: true,
+      conflicts: "json",
+      // Resolved at once: the command itself runs in the project's directory, not in the caller's.
+      coerce: (file: string | undefined) => (file === undefined ? undefined : resolve(file)),
+      describe: "Write one self-contained HTML page to this file",
+    },
+    json: { type: "boolean", describe: "Print JSON" },
+  },
+  examples: {
+    status: "show it on the terminal",
+    "status --html status.html": "write it as a page for a browser",
+    "status --json": "print it for a program",
+  },
   exits: { 1: "the server could not be asked" },
   async run({ stack: name, html, json }) {
     const stack = openStack(name);
     const [report, history] = await Promise.all([
-      readReport(new Server(stack), stack.settings),
+      readReport(new Server(stack)),
       readHistory(stack, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
     ]);
     const now = new Date();

@@ -1,4 +1,5 @@
 import { serverPaths } from "../../infra/model/paths.ts";
+import { byName } from "../../infra/model/scripts.ts";
 import { OperatorError } from "../command.ts";
 import { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
@@ -15,9 +16,7 @@ export interface DatabaseScript {
 /** The words of a call; the stack's settings file goes with it. */
 export function wordsOf(stack: Stack, { script, action, options = [], env }: DatabaseScript): string[] {
   const { bin, settings } = serverPaths(stack.settings.server);
-  const named = Object.entries(env ?? {}).map(([key, value]) => `${key}=${value}`);
-  const words = [`${bin}/${script}`, settings, ...(action ? [action] : []), ...options];
-  return env ? ["env", ...named, ...words] : words;
+  return byName(env ?? {}, [`${bin}/${script}`, settings, ...(action ? [action] : []), ...options]);
 }
 
 /**

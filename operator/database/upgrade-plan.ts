@@ -1,4 +1,4 @@
-import { dockerNames } from "../../infra/model/names.ts";
+import { upgradedVolume } from "../../infra/model/names.ts";
 import { imageOf, MAJORS } from "../../infra/model/postgres.ts";
 import { databaseVolume, type PlainSettings } from "../../infra/model/schema.ts";
 
@@ -64,7 +64,7 @@ export function planUpgrade(settings: PlainSettings, major: number, present: Dat
     present,
     major,
     image: imageOf(settings.database.image, major),
-    volume: isCutOff ? present.volume : `${dockerNames(settings.name).data}_${major}`,
+    volume: isCutOff ? present.volume : upgradedVolume(settings.name, major),
     configured,
   };
   return { plan };

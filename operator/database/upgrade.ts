@@ -1,11 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, OperatorError } from "../command.ts";
-import { currentLock, refuseLocked, takeLock } from "../lock.ts";
+import { assertUnlocked, takeLock } from "../lock.ts";
 import { whoami } from "../pulumi.ts";
 import { Server, UnreachableError } from "../server.ts";
 import type { Stack } from "../stack.ts";
-import { apply, applyAtOnce, isWell, type UpdateOptions, withConfig } from "../release/update.ts";
+import { apply, applyAtOnce } from "../release/apply.ts";
+import { isHealthy } from "../release/await-healthy.ts";
+import type { UpdateOptions } from "../release/options.ts";
+import { withConfig } from "../release/update.ts";
 import { runDatabaseScript, wordsOf } from "./scripts.ts";
 import {
   type Data,
@@ -75,7 +78,7 @@ async function finish({ stack, server, plan, options }: Upgrade): Promise<boolea
   console.log(`finishing the upgrade to PostgreSQL ${plan.major} that was cut off`);
   const file = upgradedConfig({ stack, plan });
   const change = { ...changeTo({ stack, plan }, "finish the upgrade to"), file, volume: plan.volume };
-  if (await apply(stack, server, change, options.wait)) return true;
+  if ((await apply(stack, server, change, options)).succeeded) return true;
   throw new OperatorError(
     `PostgreSQL ${plan.major} runs, but the stack could not follow (see above); try again.`,
   );
@@ -111,13 +114,12 @@ async function moveOnServer({ stack, server, plan }: Upgrade): Promise<MoveResul
   let fault: Error | undefined;
   try {
     if (await session.expect("ready")) {
-      const lock = await currentLock(stack);
-      if (lock !== undefined) refuseLocked(lock);
+      await assertUnlocked(stack);
       session.send("go");
       if (await session.expect("moved")) {
         switching = true;
         const change = { ...changeTo({ stack, plan }, "upgrade to"), volume: plan.volume };
-        if (!(await applyAtOnce(stack, { ...change, file: upgradedConfig({ stack, plan }) }))) {
+        if (!(await applyAtOnce(stack, server, { ...change, file: upgradedConfig({ stack, plan }) }))) {
           throw new OperatorError("Pulumi could not switch the containers (see above)");
         }
         session.send("switched");
@@ -134,7 +136,7 @@ async function moveOnServer({ stack, server, plan }: Upgrade): Promise<MoveResul
 async function settle({ stack, server, plan, options }: Upgrade, what: string): Promise<boolean> {
   const file = readFileSync(stack.file, "utf8");
   const change = { ...changeTo({ stack, plan }, what), file, volume: plan.configured };
-  return (await apply(stack, server, change, options.wait)) && (await isWell(stack, server));
+  return (await apply(stack, server, change, options)).succeeded && (await isHealthy(server));
 }
 
 /** What every update of an upgrade has in common. */

@@ -1,5 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { CronExpressionParser } from "cron-parser";
+import { BUILD_FREE_MB } from "../../infra/model/limits.ts";
+import { dockerNames } from "../../infra/model/names.ts";
 import type { PlainSettings } from "../../infra/model/schema.ts";
 import type { Server } from "../server.ts";
 
@@ -70,8 +72,6 @@ export interface Verdict {
 
 /** Seconds without a successful poll after which a bot is deaf; Telegram's longest poll takes 50. */
 const DEAF_SECONDS = 120;
-/** Bytes below which no image can be built any more (scripts/build-image.sh). */
-const LEAST_FREE = 1024 ** 3;
 /** Share of the disk, and of a container's memory, below which it gets tight. */
 const TIGHT = 0.1;
 const CERTIFICATE_DAYS = 14;
@@ -86,12 +86,8 @@ const PENDING_SECONDS = 120;
 const HOUR = 3_600_000;
 
 /** Asks the server for everything at once. */
-export async function readReport(server: Server, settings: PlainSettings): Promise<Report> {
-  const { name, app, proxy, database, server: at } = settings;
-  const page = [String(app.port), app.healthPath, String(proxy.domain ? 80 : proxy.port)];
-  const args = [name, ...page, at.deployPath, at.backupPath, database.user, database.name];
-  const json = await server.ask("report-status.sh", [...args, ...(proxy.domain ? [proxy.domain] : [])]);
-  return JSON.parse(json) as Report;
+export async function readReport(server: Server): Promise<Report> {
+  return JSON.parse(await server.ask("report-status.sh", {})) as Report;
 }
 
 /**
@@ -163,7 +159,7 @@ function reasons(body: unknown): string {
 
 function page({ page, gateClosed }: Report, { name, proxy }: PlainSettings): Verdict {
   const { status } = answer(page);
-  const base = { check: "page", container: `${name}_proxy` };
+  const base = { check: "page", container: dockerNames(name).proxy };
   // A domain is served on 443; port 80 sends there.
   const wanted = proxy.domain ? [301, 302, 308] : [200];
   if (gateClosed)
@@ -175,7 +171,7 @@ function page({ page, gateClosed }: Report, { name, proxy }: PlainSettings): Ver
 }
 
 function database({ databaseReady }: Report, { name }: PlainSettings): Verdict {
-  const base = { check: "database", container: `${name}_db` };
+  const base = { check: "database", container: dockerNames(name).database };
   return databaseReady
     ? { ...base, level: "ok", text: "accepts connections" }
     : { ...base, level: "critical", text: "does not accept connections" };
@@ -226,7 +222,8 @@ function backup(report: Report, settings: PlainSettings): Verdict {
   const next = due.next.toISOString().slice(0, 16).replace("T", " ");
   const overdue = (hours: number) => now - due.last > hours * HOUR;
   if (verifiedBackup === null) {
-    const created = Date.parse(containers.find(({ name }) => name.endsWith("_db"))?.created ?? "");
+    const database = dockerNames(settings.name).database;
+    const created = Date.parse(containers.find(({ name }) => name === database)?.created ?? "");
     if (backup !== null)
       return verdict("critical", `${describe(backup, now)}, not verified, and none that is`);
     return overdue(BACKUP_LATE_HOURS) && created < due.last
@@ -248,7 +245,7 @@ const describe = ({ file, bytes: size, time }: BackupReport, now: number) =>
   `${file}, ${bytes(size)}, ${ago(now - Date.parse(time))}`;
 
 function disk({ disk: { size, free } }: Report): Verdict {
-  const level = free < LEAST_FREE ? "critical" : free < size * TIGHT ? "warning" : "ok";
+  const level = free < BUILD_FREE_MB * 1024 ** 2 ? "critical" : free < size * TIGHT ? "warning" : "ok";
   return { check: "disk", level, text: `${bytes(free)} of ${bytes(size)} free` };
 }
 

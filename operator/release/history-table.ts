@@ -1,7 +1,7 @@
 import type { Update } from "../pulumi.ts";
-import { short } from "./release.ts";
+import { short } from "./history.ts";
 
-/** Columns of a reader's history. */
+/** Columns of the history, as people read it. */
 export const HISTORY_COLUMNS = ["when (UTC)", "commit", "what, by whom", "took", "outcome"];
 
 /** One update as a row under `HISTORY_COLUMNS`. */

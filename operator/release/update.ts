@@ -2,28 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { refuseLock, untilUnlocked } from "../lock.ts";
+import { throwIfLocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
-import { giveUpVolumes, readState, reconcile, type Wanted } from "./reconcile.ts";
-import type { Server } from "../server.ts";
 import { projectName, type Stack } from "../stack.ts";
 
-/** Seconds within which a running bot must be well; an update has waited longer before. */
-const HEALTHY_SECONDS = "60";
-
-/** How every command that updates a stack goes about it. */
-export interface UpdateOptions {
-  /** Seconds to wait while another update has the stack. */
-  wait: number;
-  /** Whether to take the stack from an update that was killed. */
-  recover: boolean;
-}
-
-/** An update that is wanted. */
-interface Change extends Wanted {
-  /** The whole configuration file; the stack's own is not touched. */
+/** What an update brings the stack to. */
+export interface UpdateTarget {
+  /** The whole configuration file. The stack's own is not touched. */
   file: string;
-  /** For the history. */
+  /** What the history says of it. */
   message: string;
 }
 
@@ -38,36 +25,15 @@ export function withConfig(file: string, values: Record<string, unknown>): strin
 }
 
 /**
- * Brings Pulumi's state and the server together, then both to that configuration; gives whether that succeeded.
+ * Runs `pulumi up` with a copy of the configuration; gives whether it succeeded.
  *
- * @param look at what must be known of the moment before the update: whoever waits for another one does not know it earlier
+ * @param flags further arguments of `pulumi up`
+ * @throws LockedError when another update has the stack
  */
-export function apply(
+export async function update(
   stack: Stack,
-  server: Server,
-  change: Change,
-  wait: number,
-  look?: () => Promise<void>,
-): Promise<boolean> {
-  return untilUnlocked(wait, async () => {
-    const [extra] = await Promise.all([reconcile(stack, server, change), look?.()]);
-    return update(stack, change, extra);
-  });
-}
-
-/** The same without a look at the server: for one that was brought together a moment ago, and is being waited for. */
-export function applyAtOnce(stack: Stack, change: Omit<Change, "refresh">): Promise<boolean> {
-  return untilUnlocked(0, async () => {
-    await giveUpVolumes(stack, await readState(stack), change.volume);
-    return update(stack, change, []);
-  });
-}
-
-/** Runs an update with that configuration; gives whether it succeeded. @throws Locked */
-async function update(
-  stack: Stack,
-  { file, message }: Pick<Change, "file" | "message">,
-  extra: string[],
+  { file, message }: UpdateTarget,
+  flags: string[],
 ): Promise<boolean> {
   const directory = mkdtempSync(join(tmpdir(), "update-"));
   try {
@@ -75,23 +41,13 @@ async function update(
     writeFileSync(config, file, { mode: 0o600 });
     const { status, stderr } = await pulumi(
       stack,
-      ["up", "--yes", "--skip-preview", "--config-file", config, "--message", message, ...extra],
+      ["up", "--yes", "--skip-preview", "--config-file", config, "--message", message, ...flags],
       { show: ["stdout"] },
     );
-    refuseLock(stderr);
+    throwIfLocked(stderr);
     if (stderr) console.error(stderr);
     return status === 0;
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** Whether the bot is well after an update; one with nothing to do has not looked. */
-export async function isWell(stack: Stack, server: Server): Promise<boolean> {
-  const { name, app, server: at } = stack.settings;
-  const page = `${app.port}${app.healthPath}`;
-  const script = `${at.deployPath}/bin/await-healthy.sh`;
-  const { status, stderr } = await server.command([script, name, HEALTHY_SECONDS, `${name}_proxy`, page]);
-  if (status !== 0) console.error(stderr);
-  return status === 0;
 }

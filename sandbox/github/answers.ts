@@ -1,9 +1,9 @@
 import type { Commit } from "./git.ts";
 
-/** Bodies of answers, as complete as GitHub's description asks; contract.ts checks them. */
+/** Bodies of answers, as complete as GitHub's description requires; contract.ts checks them. */
 
 export interface Place {
-  /** Address of the API, without a slash at its end. */
+  /** Address of the API, without a trailing slash. */
   api: string;
   owner: string;
   name: string;
@@ -11,7 +11,7 @@ export interface Place {
 
 type Json = Record<string, unknown>;
 
-/** A fixed time of making; only what changes needs real times. */
+/** A fixed time of creation; only things that change need real times. */
 const EPOCH = "2024-01-01T00:00:00Z";
 
 /** `names` as the keys of `NAME_url` fields, all pointing below `base`. */
@@ -116,14 +116,14 @@ export function branch(at: Place, name: string, head: Commit, isProtected: boole
 
 export function file(at: Place, path: string, ref: string, sha: string, content: Buffer): Json {
   const base = `${at.api}/repos/${at.owner}/${at.name}`;
-  // The provider reads the branch out of this address and falls over without it.
+  // The provider reads the branch from this address and crashes without it.
   const url = `${base}/contents/${path}?ref=${encodeURIComponent(ref)}`;
   const git = `${base}/git/blobs/${sha}`;
   const encoded = content.toString("base64");
   return {
     ...{ type: "file", name: path.split("/").at(-1), path, sha, size: content.length, url },
     ...{ git_url: git, html_url: url, download_url: url, _links: { self: url, git, html: url } },
-    // Lines of 60 characters, as GitHub breaks them.
+    // Lines of 60 characters, like GitHub's.
     ...{ encoding: "base64", content: encoded.replace(/(.{60})/g, "$1\n") },
   };
 }
@@ -197,7 +197,7 @@ export interface Issue {
   state: string;
   labels: string[];
   comments: { id: number; body: string }[];
-  /** Whether it is a pull request, whose comments are those of an issue. */
+  /** Whether it is a pull request, which takes comments like an issue. */
   isPull?: boolean;
 }
 

@@ -4,8 +4,8 @@ import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
 
 /**
- * GitHub's published description of its REST API, as a judge of what is asked and answered.
- * openapi.json is made by extract-openapi.ts.
+ * Checks requests and answers against GitHub's published description of its REST API.
+ * extract-openapi.ts generates openapi.json.
  */
 
 type Schema = Record<string, unknown>;
@@ -33,11 +33,11 @@ const DESCRIPTION = JSON.parse(
   readFileSync(join(import.meta.dirname, "openapi.json"), "utf8"),
 ) as Description;
 
-/** Answers that any operation may give, described or not: credentials, rate limits, faults of the server. */
+/** Statuses that any operation may answer with, described or not: credentials, rate limits, server errors. */
 const ANYWHERE = [401, 403, 404, 409, 422, 429, 500, 502, 503];
 
 /**
- * What GitHub takes but describes only in its answers. Its provider always sends it:
+ * Fields that GitHub accepts but describes only in its answers. Its provider always sends them:
  * https://github.com/google/go-github, CreateUpdateEnvironment.
  */
 const UNDESCRIBED: Record<string, string[]> = {
@@ -48,7 +48,7 @@ const ajv = addFormats.default(new Ajv({ strict: false, allErrors: false }));
 ajv.addSchema({ $id: "github", components: DESCRIPTION.components });
 const compiled = new Map<string, ValidateFunction>();
 
-/** Longer literal parts first, so that `secrets/public-key` is not taken for a secret of that name. */
+/** Longer literal parts first, so that `secrets/public-key` does not match as a secret of that name. */
 const ROUTES = Object.keys(DESCRIPTION.paths)
   .map((path) => ({
     path,
@@ -63,7 +63,7 @@ function placeholders(path: string): number {
   return path.split("{").length;
 }
 
-/** The operation that a request means, or nothing where GitHub has none here. */
+/** The operation that a request matches; undefined if GitHub has none. */
 export function match(method: string, path: string): Match | undefined {
   for (const route of ROUTES) {
     const found = route.pattern.exec(path);
@@ -80,7 +80,7 @@ export function match(method: string, path: string): Match | undefined {
   return undefined;
 }
 
-/** What is wrong with a request's body; nothing where it is as described. */
+/** What is wrong with a request's body; undefined if it matches the description. */
 export function requestFault(operation: string, body: unknown): string | undefined {
   const described = lookUp(operation).requestBody;
   const schema = described?.content?.["application/json"]?.schema;
@@ -91,7 +91,7 @@ export function requestFault(operation: string, body: unknown): string | undefin
   return fault(`${operation} request`, schema, Object.fromEntries(judged));
 }
 
-/** What is wrong with an answer's status or body; nothing where they are as described. */
+/** What is wrong with an answer's status or body; undefined if they match the description. */
 export function answerFault(operation: string, status: number, body: unknown): string | undefined {
   const given = lookUp(operation).responses[String(status)];
   if (given === undefined) {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** One commit as the API tells of it. */
+/** A commit, as the API shows it. */
 export interface Commit {
   sha: string;
   tree: string;
@@ -17,7 +17,7 @@ export interface Commit {
 
 const PERSON = { name: "Fake GitHub", email: "noreply@github.invalid" };
 
-/** The git repository behind the fake: a real bare one, so that every hash is git's own and a clone of it works. */
+/** The git repository behind the fake: a real bare one, so that hashes are real and clones work. */
 export class GitRepository {
   readonly directory: string;
 
@@ -30,7 +30,7 @@ export class GitRepository {
     });
   }
 
-  /** The hash of a branch, a path in it (`main:README.md`) or a commit; nothing where there is none. */
+  /** The hash of a branch, a path in it (`main:README.md`) or a commit; undefined if there is none. */
   resolve(name: string): string | undefined {
     try {
       return this.git(["rev-parse", "--quiet", "--verify", "--end-of-options", name]).trim();
@@ -43,12 +43,12 @@ export class GitRepository {
     return execFileSync("git", ["cat-file", "blob", blob], { cwd: this.directory });
   }
 
-  /** Stores a content and gives its hash. */
+  /** Stores content and returns its hash. */
   blob(content: Buffer): string {
     return this.git(["hash-object", "-w", "--stdin"], content).trim();
   }
 
-  /** Adds a commit to a branch and gives its hash. */
+  /** Adds a commit to a branch and returns its hash. */
   commit(branch: string, message: string, change: (index: Index) => void): string {
     const parent = this.resolve(`refs/heads/${branch}`);
     const env = { GIT_INDEX_FILE: join(this.directory, "fake-index") };
@@ -57,7 +57,7 @@ export class GitRepository {
     change({
       add: (path, blob) =>
         this.git(["update-index", "--add", "--cacheinfo", `100644,${blob},${path}`], undefined, env),
-      // --remove would look for a work tree.
+      // --remove would need a work tree.
       remove: (path) => this.git(["update-index", "--index-info"], `0 ${"0".repeat(40)}\t${path}\n`, env),
     });
     const tree = this.git(["write-tree"], undefined, env).trim();
@@ -67,7 +67,7 @@ export class GitRepository {
     return sha;
   }
 
-  /** A commit by its hash or a name for it. */
+  /** A commit, by its hash or a name for it. */
   show(name: string): Commit | undefined {
     const sha = this.resolve(`${name}^{commit}`);
     if (sha === undefined) return undefined;

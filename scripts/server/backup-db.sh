@@ -3,7 +3,7 @@
 # tables and rows with what was dumped. Only then is the backup "verified", and only then are old ones deleted.
 #
 # usage: backup-db.sh SETTINGS [--json] [--log FILE] [--if-older-than HOURS]
-#   SETTINGS         the file that the stack writes (infra/components/Backups.ts)
+#   SETTINGS         the file that the stack writes (infra/model/server-settings.ts)
 #   --json           prints the manifest's line, or {"error": …}
 #   --log FILE       all output goes there; beyond a megabyte the file becomes FILE.1
 #   --if-older-than  does nothing if the newest verified backup is younger

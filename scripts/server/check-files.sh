@@ -1,21 +1,14 @@
 #!/usr/bin/env bash
-# Compares every file that the stack put on the server with its checksum in the manifest that came with it.
-#
-# usage: check-files.sh DEPLOY_PATH [FILE...]
-#   FILE   one that the stack had made on the server, and that must be there
-# Prints a line for each that differs: `changed NAME` or `missing NAME`.
+# Compares every file that the stack put on the server with its checksum in MANIFEST, which came with it; REPOSITORY_KEY,
+# where it is not empty, was made on the server and must be there. Prints a line for each file that differs:
+# `changed NAME` or `missing NAME`.
 set -euo pipefail
+: "${DEPLOY_PATH:?}" "${MANIFEST:?}" "${REPOSITORY_KEY?}"
 
-(($# >= 1)) || {
-  echo "usage: check-files.sh DEPLOY_PATH [FILE...]" >&2
-  exit 1
-}
-cd "$1"
-for made in "${@:2}"; do
-  [[ -f $made ]] || echo "missing ${made##*/}"
-done
-if [[ ! -f manifest.sha256 ]]; then
-  echo "missing manifest.sha256"
+cd "$DEPLOY_PATH"
+if [[ -n $REPOSITORY_KEY && ! -f $REPOSITORY_KEY ]]; then echo "missing ${REPOSITORY_KEY##*/}"; fi
+if [[ ! -f $MANIFEST ]]; then
+  echo "missing ${MANIFEST##*/}"
   exit
 fi
 while read -r sum name; do
@@ -24,4 +17,4 @@ while read -r sum name; do
   elif [[ $(sha256sum <"$name") != "$sum  -" ]]; then
     echo "changed $name"
   fi
-done <manifest.sha256
+done <"$MANIFEST"

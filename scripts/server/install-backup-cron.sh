@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Puts the schedule of a stack's backups into this user's crontab, as one marked block, or removes it. All other lines
-# stay as they are; the same input twice changes nothing.
+# Puts the backup's schedule into this user's crontab, as one marked block, or removes the block. All other lines stay
+# as they are; the same input twice changes nothing.
 #
-# usage: DEPLOY_PATH=… SCHEDULE=… install-backup-cron.sh install   SCHEDULE is five cron fields, e.g. "0 6 * * *"
-#        DEPLOY_PATH=… install-backup-cron.sh remove
+# usage: env SETTINGS=FILE SCHEDULE=FIELDS install-backup-cron.sh install DEPLOY_PATH   five cron fields: "0 6 * * *"
+#        install-backup-cron.sh remove DEPLOY_PATH
 #
-# Each deploy path has a block of its own: several bots may share the server and its user. The times are those of the
-# server's time zone: Debian's cron knows no other. After a boot, cron undoes a restore or an upgrade that was cut off,
-# and makes a backup that was missed.
+# The times are in the server's time zone: Debian's cron knows no other. After a boot the block undoes a restore that
+# was cut off and catches up on a missed backup.
 set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
+source "${BASH_SOURCE[0]%/*}/lib/cron.sh"
 
 # A machine that was off at the time of the daily backup is due for one.
 readonly CATCH_UP_HOURS=25
 
-# This user's crontab without the block; nothing where there is no crontab yet.
+# This user's crontab without the block; nothing without a crontab.
 others() {
   { crontab -l 2>/dev/null || true; } | awk -v begin="$begin" -v end="$end" '
     $0 == begin { inside = 1 }
@@ -25,35 +26,34 @@ others() {
 }
 
 block() {
-  local settings=$DEPLOY_PATH/backups/settings log=$DEPLOY_PATH/backup.log
-  local backup="$DEPLOY_PATH/bin/backup-db.sh $settings --log $log"
+  local backup="$BIN/backup-db.sh $SETTINGS --log $BACKUP_LOG"
   echo "$begin"
-  # For the reader, and for those crons that can keep another zone than the server's.
+  # For the reader, and for crons that can keep another time zone than the server's.
   echo "CRON_TZ=$(time_zone)"
   echo "$SCHEDULE $backup"
-  echo "@reboot umask 077; $DEPLOY_PATH/bin/restore-db.sh $settings recover >>$log 2>&1; $backup --if-older-than $CATCH_UP_HOURS"
+  echo "@reboot umask 077; $BIN/restore-db.sh $SETTINGS recover >>$BACKUP_LOG 2>&1; $backup --if-older-than $CATCH_UP_HOURS"
   echo "$end"
 }
 
 main() {
-  : "${DEPLOY_PATH:?}"
-  local action=${1-} settings=$DEPLOY_PATH/backups/settings old new
-  [[ $# == 1 && ($action == install || $action == remove) ]] ||
-    refuse "usage: install-backup-cron.sh install | remove (with DEPLOY_PATH, and SCHEDULE to install)"
+  local usage="usage: install-backup-cron.sh install|remove DEPLOY_PATH" old new
+  (($# == 2)) || refuse "$usage"
   command -v crontab >/dev/null || refuse "The server has no cron; install it there with: apt-get install cron"
-  readonly begin="# BEGIN backups of $DEPLOY_PATH (written by the stack; changes are lost)" end="# END backups of $DEPLOY_PATH"
-  # Two stacks that come up at the same time would each write back what they have read.
+  begin=$(cron_begin "$2") end=$(cron_end "$2")
+  readonly begin end
+  # Two stacks that come up at a time would each write back what it has read.
   exec 9<"$HOME"
   flock 9
   old=$(crontab -l 2>/dev/null) || old=''
-  if [[ $action == install ]]; then
-    : "${SCHEDULE:?}"
-    [[ -f $settings ]] || refuse "There is no settings file $settings; run \`pulumi up\`, which writes it."
-    new=$(others && block)
-    echo "backups at $SCHEDULE, $(time_zone)"
-  else
-    new=$(others)
-  fi
+  case $1 in
+    install)
+      need SETTINGS SCHEDULE BIN BACKUP_LOG
+      new=$(others && block)
+      echo "backups at $SCHEDULE, $(time_zone)"
+      ;;
+    remove) new=$(others) ;;
+    *) refuse "$usage" ;;
+  esac
   if [[ $new == "$old" ]]; then return; fi
   if [[ -n $new ]]; then
     crontab - <<<"$new"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the key with which this server reads the bot's repository, or takes it away again.
+# Makes the key with which this server reads the bot's repository, or removes it.
 #
 # usage: make-repository-key.sh make FILE     prints the public half, and nothing else; a key that is there is kept
 #        make-repository-key.sh remove FILE
@@ -10,7 +10,7 @@ umask 077
 make() {
   local file=$1
   if [[ ! -s $file ]]; then
-    # A pair that was being made when the server went down.
+    # An interrupted run may have left half a pair.
     rm -f "$file.new" "$file.new.pub"
     ssh-keygen -q -t ed25519 -N '' -C '' -f "$file.new"
     rm "$file.new.pub"

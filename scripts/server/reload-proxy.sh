@@ -1,16 +1,12 @@
 #!/usr/bin/env bash
-# Has the running proxy take over its configuration file without dropping a connection. A faulty file is
-# refused by Caddy, which then goes on with the old one.
+# Has the running PROXY take over its configuration file without dropping a connection. Caddy refuses a faulty file and
+# goes on with the old one.
 #
-# usage: reload-proxy.sh PROXY
+# usage: env SETTINGS=FILE reload-proxy.sh
 set -euo pipefail
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
 
-(($# == 1)) || {
-  echo "usage: reload-proxy.sh PROXY" >&2
-  exit 1
-}
-# Caddy tells at length what goes well; only what goes wrong is passed on.
-report=$(docker exec "$1" caddy reload --config /etc/caddy/Caddyfile 2>&1) || {
-  echo "$report" >&2
-  exit 1
-}
+need PROXY CADDYFILE
+# Caddy reports success at length; only a failure is passed on.
+report=$(docker exec "$PROXY" caddy reload --config "$CADDYFILE" 2>&1) || refuse "$report"

@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
-# Reports how the server and everything of the stack on it is, as one JSON object; changes nothing.
-#
-# usage: report-status.sh NAME PORT HEALTH_PATH PUBLIC_PORT DEPLOY_PATH BACKUP_PATH ROLE DATABASE [DOMAIN]
-#   PUBLIC_PORT: where the proxy serves on this server
+# Reports the state of the server and of everything of the stack on it, as one JSON object; changes nothing.
+# PUBLIC_PORT is where the proxy serves on this server; DOMAIN may be empty.
 # What cannot be found out is null. Texts of others come in base64. The environment of containers is never read.
 set -euo pipefail
+: "${BOT:?}" "${DATABASE_CONTAINER:?}" "${PROXY:?}" "${GATE:?}" "${CERTIFICATES:?}" "${REVISION_LABEL:?}"
+: "${PORT:?}" "${HEALTH_PATH:?}" "${PUBLIC_PORT:?}" "${DOMAIN?}" "${ROLE:?}" "${DATABASE:?}"
+: "${BACKUP_MANIFEST:?}" "${DRIFT:?}" "${HEALTH:?}"
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
 
 # The bot answers within two seconds whatever state it is in, and a page that is held may wait for a while.
 readonly BOT_SECONDS=5
 readonly PAGE_SECONDS=10
 
-refuse() {
-  echo "$*" >&2
-  exit 1
-}
-
 # Names, numbers and times only: nothing here needs escaping.
-readonly CONTAINER='{"name":"{{slice .Name 1}}","status":"{{.State.Status}}","health":"{{with .State.Health}}{{.Status}}{{end}}","started":"{{.State.StartedAt}}","created":"{{.Created}}","restarts":{{.RestartCount}},"outOfMemory":{{.State.OOMKilled}},"commit":"{{index .Config.Labels "org.opencontainers.image.revision"}}","image":"{{.Image}}","memoryLimit":{{.HostConfig.Memory}}}'
+readonly CONTAINER='{"name":"{{slice .Name 1}}","status":"{{.State.Status}}","health":"{{with .State.Health}}{{.Status}}{{end}}","started":"{{.State.StartedAt}}","created":"{{.Created}}","restarts":{{.RestartCount}},"outOfMemory":{{.State.OOMKilled}},"commit":"{{index .Config.Labels "'"$REVISION_LABEL"'"}}","image":"{{.Image}}","memoryLimit":{{.HostConfig.Memory}}}'
 
 containers() {
   local name lines=()
@@ -27,7 +25,7 @@ containers() {
   echo "[${lines[*]}]"
 }
 
-# {"training_bot":"35MiB / 512MiB",…}: as Docker words it.
+# {"NAME":"35MiB / 512MiB",…}: as Docker words it.
 memory() {
   docker stats --no-stream --format '"{{.Name}}":"{{.MemUsage}}"' "$@" 2>/dev/null | paste -sd , | sed 's/.*/{&}/'
 }
@@ -45,10 +43,10 @@ address() {
   docker container inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$1" 2>/dev/null || true
 }
 
-# The last line of the manifest that a crash has not cut off and that matches: last_backup DIRECTORY PATTERN.
+# The last line of the manifest that a crash has not cut off and that matches PATTERN: last_backup PATTERN.
 last_backup() {
   local line
-  line=$(grep -aE "^\{.*$2.*\}\$" "$1/manifest.jsonl" 2>/dev/null | tail -n 1 || true)
+  line=$(grep -aE "^\{.*$1.*\}\$" "$BACKUP_MANIFEST" 2>/dev/null | tail -n 1 || true)
   echo "${line:-null}"
 }
 
@@ -56,35 +54,27 @@ remembered() {
   if [[ -s $1 ]]; then cat "$1"; else echo null; fi
 }
 
-time_zone() {
-  local zone
-  zone=$(readlink -f /etc/localtime 2>/dev/null || true)
-  if [[ $zone == */zoneinfo/* ]]; then echo "${zone#*/zoneinfo/}"; else echo UTC; fi
-}
-
 main() {
-  (($# >= 8)) || refuse "usage: report-status.sh NAME PORT HEALTH_PATH PUBLIC_PORT DEPLOY_PATH BACKUP_PATH ROLE DATABASE [DOMAIN]"
-  local name=$1 port=$2 health=$3 public=$4 deploy=$5 backups=$6 role=$7 database=$8 domain=${9-} bot began disk ready=false gate=false
+  local containers=("$BOT" "$DATABASE_CONTAINER" "$PROXY") bot began root disk size free ready=false gate=false
   docker version >/dev/null 2>&1 || refuse "Docker does not answer on the server; start it there with: systemctl start docker"
-  local root
   root=$(docker info --format '{{.DockerRootDir}}')
   while ! disk=$(df -B1 --output=size,avail "$root" 2>/dev/null); do root=$(dirname "$root"); done
   read -r size free < <(tail -n 1 <<<"$disk")
-  bot=$(address "$name")
-  if docker exec "${name}_db" pg_isready -q -h 127.0.0.1 -U "$role" -d "$database" 2>/dev/null; then ready=true; fi
-  if docker exec "${name}_proxy" test -e /gate/closed 2>/dev/null; then gate=true; fi
+  bot=$(address "$BOT")
+  if docker exec "$DATABASE_CONTAINER" pg_isready -q -h 127.0.0.1 -U "$ROLE" -d "$DATABASE" 2>/dev/null; then ready=true; fi
+  if gate_is_closed; then gate=true; fi
   printf '{"clock":%s,"containers":%s,"memory":%s,"databaseReady":%s,"gateClosed":%s,' \
-    "$(date +%s)" "$(containers "$name" "${name}_db" "${name}_proxy")" "$(memory "$name" "${name}_db" "${name}_proxy")" "$ready" "$gate"
+    "$(date +%s)" "$(containers "${containers[@]}")" "$(memory "${containers[@]}")" "$ready" "$gate"
   began=${EPOCHREALTIME/[.,]/}
-  printf '"health":"%s",' "$(if [[ -n $bot ]]; then ask "$bot" "$port" "$health" "$BOT_SECONDS" "$bot"; fi)"
+  printf '"health":"%s",' "$(if [[ -n $bot ]]; then ask "$bot" "$PORT" "$HEALTH_PATH" "$BOT_SECONDS" "$bot"; fi)"
   printf '"healthMilliseconds":%s,' "$(((${EPOCHREALTIME/[.,]/} - began) / 1000))"
-  printf '"page":"%s",' "$(ask 127.0.0.1 "$public" "$health" "$PAGE_SECONDS" "${domain:-localhost}")"
+  printf '"page":"%s",' "$(ask 127.0.0.1 "$PUBLIC_PORT" "$HEALTH_PATH" "$PAGE_SECONDS" "${DOMAIN:-localhost}")"
   printf '"disk":{"size":%s,"free":%s},"load":"%s","timeZone":"%s",' "$size" "$free" "$(cut -d ' ' -f 1-3 /proc/loadavg)" "$(time_zone)"
-  printf '"certificate":"%s",' "$(if [[ -n $domain ]]; then
-    docker exec "${name}_proxy" sh -c 'cat /data/caddy/certificates/*/"$0"/"$0".crt' "$domain" 2>/dev/null | base64 -w 0
+  printf '"certificate":"%s",' "$(if [[ -n $DOMAIN ]]; then
+    docker exec "$PROXY" sh -c 'cat "$1"/caddy/certificates/*/"$0"/"$0".crt' "$DOMAIN" "$CERTIFICATES" 2>/dev/null | base64 -w 0
   fi || true)"
   printf '"backup":%s,"verifiedBackup":%s,"drift":%s,"remembered":%s}\n' \
-    "$(last_backup "$backups" '')" "$(last_backup "$backups" '"verified":true,')" "$(remembered "$deploy/drift.json")" "$(remembered "$deploy/health.json")"
+    "$(last_backup '')" "$(last_backup '"verified":true,')" "$(remembered "$DRIFT")" "$(remembered "$HEALTH")"
 }
 
-main "$@"
+main

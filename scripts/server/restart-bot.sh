@@ -1,35 +1,28 @@
 #!/usr/bin/env bash
-# Restarts the bot as a release would: the gate closes, what is in flight finishes, the bot stops and starts, the gate
-# opens when it is well.
-#
-# usage: restart-bot.sh CONTAINER PROXY PORT_AND_PATH DEPLOY_PATH BACKUP_PATH
+# Restarts the bot as a release would: the gate closes, requests in flight finish, the bot stops and starts, the gate
+# opens when it is healthy. Uploaded with each call; installed scripts, which may be of another version, are not used.
 set -euo pipefail
-
-# As a release: infra/components/Bot.ts.
-readonly HOLD_SECONDS=120
-readonly HEALTHY_SECONDS=60
-
-refuse() {
-  echo "$*" >&2
-  exit 1
-}
+: "${BOT:?}" "${PROXY:?}" "${PAGE:?}" "${GATE:?}" "${HOLD_SECONDS:?}" "${DRAIN_SECONDS:?}" "${HEALTHY_SECONDS:?}"
+: "${STEADY_SECONDS:?}" "${HEALTHY_FINGERPRINTS:?}" "${CONTAINER_PIDS:?}"
+: "${RESTORE_JOURNAL:?}" "${UPGRADE_JOURNAL:?}" "${STANDSTILL_STAGES:?}"
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
+source "${BASH_SOURCE[0]%/*}/lib/health.sh"
 
 main() {
-  (($# == 5)) || refuse "usage: restart-bot.sh CONTAINER PROXY PORT_AND_PATH DEPLOY_PATH BACKUP_PATH"
-  local container=$1 proxy=$2 page=$3 bin=$4/bin
-  # As restore-db.sh and upgrade-db.sh note it: a bot that came up now would write to the database that they leave.
-  if grep -qsE '^stage=(holding|stopping|moving|swapping|switching|starting)$' "$5/.restore" "$5/.upgrade"; then
+  # A bot that came up now would write to the database that is being left.
+  if grep -qsE "^stage=($STANDSTILL_STAGES)\$" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"; then
     refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
   fi
-  docker container inspect "$container" >/dev/null 2>&1 ||
-    refuse "There is no container $container on the server; put it there with: ./delivery deploy"
-  echo "holding new requests" >&2
-  "$bin/hold-requests.sh" "$proxy" "$HOLD_SECONDS"
-  echo "restarting $container" >&2
+  has_container "$BOT" ||
+    refuse "There is no container $BOT on the server; put it there with: ./delivery deploy"
+  say "holding new requests"
+  hold_requests
+  say "restarting $BOT"
   # Docker itself knows the container's grace before it kills.
-  docker restart "$container" >/dev/null
-  echo "waiting until it is well" >&2
-  "$bin/await-healthy.sh" "$container" "$HEALTHY_SECONDS" "$proxy" "$page"
+  docker restart "$BOT" >/dev/null
+  say "waiting until it is healthy"
+  await_bot
 }
 
-main "$@"
+main

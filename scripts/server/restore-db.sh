@@ -7,7 +7,7 @@
 #        restore-db.sh SETTINGS list-old           the databases that restores have replaced
 #        restore-db.sh SETTINGS drop-old [--yes]   removes them
 #        restore-db.sh SETTINGS recover            undoes a restore or an upgrade that was killed
-#   SETTINGS  the file that the stack writes (infra/components/Backups.ts)
+#   SETTINGS  the file that the stack writes (infra/model/server-settings.ts)
 #   latest    the newest verified backup
 #
 # A restore asks before it acts unless --yes. It keeps the replaced database as DATABASE_before_TIME.

@@ -1,15 +1,9 @@
 #!/usr/bin/env bash
-# Shows a container's last log lines, standard error among them, each with its time.
-#
-# usage: show-logs.sh CONTAINER LINES [--follow]
+# Shows the last LOG_LINES log lines of CONTAINER, standard error included, each with its time; with FOLLOW=yes also new ones.
 set -euo pipefail
+: "${CONTAINER:?}" "${LOG_LINES:?}"
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 
-(($# == 2 || $# == 3)) || {
-  echo "usage: show-logs.sh CONTAINER LINES [--follow]" >&2
-  exit 1
-}
-docker container inspect "$1" >/dev/null 2>&1 || {
-  echo "There is no container $1 on the server; put it there with: ./delivery deploy" >&2
-  exit 1
-}
-exec docker logs --timestamps --tail "$2" "${@:3}" "$1" 2>&1
+has_container "$CONTAINER" ||
+  refuse "There is no container $CONTAINER on the server; put it there with: ./delivery deploy"
+exec docker logs --timestamps --tail "$LOG_LINES" ${FOLLOW:+--follow} "$CONTAINER" 2>&1

@@ -5,7 +5,7 @@
 # usage: upgrade-db.sh SETTINGS report    prints MAJOR and VOLUME of what runs, once nothing is left to be undone
 #        MAJOR=… IMAGE=… VOLUME=… upgrade-db.sh SETTINGS move
 #        upgrade-db.sh SETTINGS recover   undoes an upgrade that was killed
-#   SETTINGS  the file that the stack writes (infra/components/Backups.ts)
+#   SETTINGS  the file that the stack writes (infra/model/server-settings.ts)
 #
 # `move` talks with the operator's command, a word a line. It makes a verified backup and restores it into the new
 # version for a trial, says "ready" and waits for "go"; then it holds the requests, stops the bot, moves the data, says
@@ -67,7 +67,7 @@ make_spare() {
   mapfile -t flags < <(docker container inspect --format \
     '{{range .HostConfig.CapAdd}}--cap-add={{println .}}{{end}}{{range .HostConfig.CapDrop}}--cap-drop={{println .}}{{end}}{{if eq (json .HostConfig.Init) "true"}}{{println "--init"}}{{end}}--network={{println .HostConfig.NetworkMode}}--memory={{println .HostConfig.Memory}}--memory-swap={{println .HostConfig.MemorySwap}}--stop-timeout={{.Config.StopTimeout}}' "$name")
   # A release knows the stack's containers by this label (list-containers.sh); the bot's copy has it from the bot.
-  [[ $name == "${setting[bot]}" ]] || flags+=(--label "org.opencontainers.image.revision=copy")
+  [[ $name == "${setting[bot]}" ]] || flags+=(--label "${setting[revisionLabel]}=copy")
   docker create --name "${name}_spare" --restart unless-stopped --security-opt no-new-privileges --log-driver local \
     --volumes-from "$name" "${flags[@]}" "$image" >/dev/null
 }
@@ -168,11 +168,10 @@ check() {
 
 # Starts the new version on its volume. The image makes the role with its password, and the database.
 start_next() {
-  local image=$1 secrets
-  secrets=$(docker container inspect --format '{{range .Mounts}}{{if eq .Destination "/run/secrets"}}{{.Source}}{{end}}{{end}}' "${setting[container]}")
+  local image=$1
   docker volume create "$volume" >/dev/null
-  run_isolated "$next" "${setting[databaseMemory]}" --env POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password \
-    --volume "$secrets:/run/secrets:ro" --volume "$volume:$(data_directory "$image")" "$image"
+  run_isolated "$next" "${setting[databaseMemory]}" --env POSTGRES_PASSWORD_FILE="${setting[passwordFile]}" \
+    --volume "${setting[secretsDirectory]}:${setting[secretsMount]}:ro" --volume "$volume:$(data_directory "$image")" "$image"
   wait_ready "$next" "${setting[readySeconds]}" || {
     docker logs --tail 5 "$next" >&2 || true
     refuse "The new PostgreSQL of $image does not start (its last log lines are above)."

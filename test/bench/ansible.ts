@@ -7,13 +7,13 @@ import type { Flow } from "./flow.ts";
 const VENV = join(import.meta.dirname, "..", "..", ".tools", "ansible");
 const FILES = join(import.meta.dirname, "ansible");
 
-/** Ansible with its own defaults for SSH, from this machine, with the playbook beside this file. */
+/** Ansible from this machine with its default SSH settings and the playbook beside this file. */
 export function ansibleFlow(bench: Bench): Flow {
   const inventory = join(bench.directory, "inventory.yml");
   const { server, repository } = bench;
   const call = async (commit: string) => {
     const args = ["--inventory", inventory, "--extra-vars", `commit=${commit}`, join(FILES, "playbook.yml")];
-    // What its connections leave stays with this run, and what fails is said where errors are looked for.
+    // Keeps Ansible's files within this run, and prints failures on standard error.
     const env = {
       ANSIBLE_HOME: join(bench.directory, "ansible"),
       ANSIBLE_DISPLAY_FAILED_STDERR: "1",
@@ -33,7 +33,7 @@ export function ansibleFlow(bench: Bench): Flow {
         ansible_user: server.user,
         ansible_ssh_private_key_file: server.privateKeyFile,
         ansible_ssh_common_args: `-o IdentitiesOnly=yes -o UserKnownHostsFile=${known}`,
-        // Named, so that it need not be looked for.
+        // Saves Ansible the search for it.
         ansible_python_interpreter: "/usr/bin/python3",
         repository: repository.pathOnServer,
       };
@@ -45,7 +45,7 @@ export function ansibleFlow(bench: Bench): Flow {
   };
 }
 
-/** Ansible from PyPI, once. */
+/** Installs Ansible from PyPI, once. */
 async function install(): Promise<void> {
   const [wanted, stamp] = [join(FILES, "requirements.txt"), join(VENV, "requirements.txt")];
   if ((await readFile(stamp, "utf8").catch(() => "")) === (await readFile(wanted, "utf8"))) return;
@@ -54,7 +54,7 @@ async function install(): Promise<void> {
   await cp(wanted, stamp);
 }
 
-/** What is installed, for the record. */
+/** The installed versions, for the report. */
 export async function ansibleVersions(): Promise<Record<string, string>> {
   await install();
   const galaxy = ["collection", "list", "community.docker", "--format", "json"];

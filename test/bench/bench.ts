@@ -5,12 +5,12 @@ import { run } from "../../sandbox/docker.ts";
 import { serverExec } from "../../sandbox/server.ts";
 import { createWorld, type World } from "../e2e/world.ts";
 
-/** The secrets of the flows that know no stack, as a file on the server. */
+/** File on the server with the secrets of the flows that have no stack. */
 export const ENV_FILE = "/home/deploy/bench.env";
 
-/** A throwaway server on which every flow has its own containers and all publish the same port, one at a time. */
+/** A throwaway server. Every flow has its own containers there; all publish the same port, one flow at a time. */
 export interface Bench extends World {
-  /** Runs one of the shell scripts of this project on the server, as a person would over SSH. */
+  /** Runs one of this project's shell scripts on the server over SSH. */
   ssh(script: string, args: string[]): Promise<string>;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The same as seed.sh as a careful person would type it: nothing is taken down first, and the build may use its cache.
+# Does what seed.sh does, as a careful operator would: nothing is taken down first, and the build uses its cache.
 #
-# usage: compose.sh DIRECTORY [COMMIT]   the newest commit; with COMMIT back to that one
+# usage: compose.sh DIRECTORY [COMMIT]   releases the newest commit, or goes back to COMMIT
 set -euo pipefail
 
 main() {

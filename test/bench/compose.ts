@@ -1,7 +1,7 @@
 import type { Bench } from "./bench.ts";
 import type { Flow } from "./flow.ts";
 
-/** docker-compose on the server, as one of test/bench/*.sh calls it, in a clone of the repository. */
+/** docker-compose on the server, in a clone of the repository, called by test/bench/NAME.sh. */
 export function composeFlow(bench: Bench, name: "seed" | "compose"): Flow {
   const directory = `/home/deploy/${name}`;
   const call = async (...commit: string[]) => {
@@ -15,7 +15,7 @@ export function composeFlow(bench: Bench, name: "seed" | "compose"): Flow {
         ...["runuser", "-u", "deploy", "--"],
         ...["git", "clone", "--quiet", bench.repository.pathOnServer, directory],
       );
-      // With the cache: the first build is not measured.
+      // The first build is not measured, so it may use the cache.
       await bench.ssh("test/bench/compose.sh", [directory]);
     },
     release: () => call(),

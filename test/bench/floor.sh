@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The least that a swap can cost: the old container away, one of an image that is there already in its place.
+# The least that a swap can cost: remove the old container, start one from an image that exists already.
 #
 # usage: floor.sh IMAGE ENV_FILE
 set -euo pipefail

@@ -1,7 +1,7 @@
 import { type Bench, ENV_FILE } from "./bench.ts";
 import type { Flow } from "./flow.ts";
 
-/** `docker run` by hand: what no flow can be faster than. The image is there when the command is typed. */
+/** `docker run` by hand with an image that exists already: the lower bound for every flow. */
 export function floorFlow(bench: Bench): Flow {
   const call = async (commit: string) => {
     await bench.ssh("test/bench/floor.sh", [`floor:${commit}`, ENV_FILE]);

@@ -1,22 +1,22 @@
-/** One way to bring a commit of the bot to the server. */
+/** One way to release a commit of the bot on the server. */
 export interface Flow {
-  /** Its containers, which are stopped while another flow is measured. */
+  /** The flow's containers, stopped while another flow is measured. */
   containers: string[];
-  /** Brings the first commit up, whatever that takes; not measured. */
+  /** Releases the first commit; not measured. */
   setUp(commit: string): Promise<void>;
-  /** What is there already when the command is typed. */
+  /** Prepares what exists before the command starts; not measured. */
   prepare?(commit: string): Promise<void>;
-  /** The command for the newest commit, which is this one. */
+  /** Releases the newest commit, which is this one. */
   release(commit: string): Promise<Details>;
-  /** The command that sees that there is nothing to do, where it is another one than that for a release. */
+  /** The command that finds nothing to do, where it differs from `release`. */
   look?: () => Promise<unknown>;
-  /** The command that goes back to a commit that has run before. */
+  /** Goes back to a commit that has run before. */
   goBack(commit: string): Promise<Details>;
 }
 
-/** What only our own flow can tell of its parts, in seconds. */
+/** Parts of a release that only this project's flow reports, in seconds. */
 export interface Details {
   buildSeconds?: number;
-  /** From the moment at which requests are held to the one at which they go on. */
+  /** How long requests were held. */
   swapSeconds?: number;
 }

@@ -4,10 +4,10 @@ import { newCommit } from "./measure.ts";
 import { type Growth, median, rounded } from "./results.ts";
 
 const SIZES = [1, 5, 20];
-/** So many figures at least make a median. */
+/** The least number of figures for a median. */
 const TRIES = 3;
 
-/** Puts more and more bots on the server, each in a stack of its own, and looks what an update takes then. */
+/** Adds bots to the server, each in its own stack, and measures updates at each size. */
 export async function measureGrowth(bench: Bench): Promise<Growth[]> {
   const bots: [Stack, ...Stack[]] = [await addBot(bench, 1)];
   const measured: Growth[] = [];
@@ -40,7 +40,7 @@ async function measureSize(bench: Bench, bots: [Stack, ...Stack[]]): Promise<Gro
   };
 }
 
-/** A bot with names, ports and directories of its own; of the code everything is the same. */
+/** Adds a bot with its own names, port and directories, and the same code. */
 async function addBot(bench: Bench, number: number): Promise<Stack> {
   const { server, repository, telegram } = bench;
   const name = `bot_${number}`;

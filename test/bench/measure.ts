@@ -6,12 +6,12 @@ import type { Bench } from "./bench.ts";
 import type { Details, Flow } from "./flow.ts";
 import type { Round } from "./results.ts";
 
-/** How long the load runs before a command is typed, and after everything is well again. */
+/** Milliseconds of load before a command starts, and after the page is healthy again. */
 const BEFORE = 500;
 const AFTER = 1500;
-/** Seconds within which any flow must be done. */
+/** Seconds after which a flow counts as failed. */
 const LIMIT = 300;
-/** Between two looks at the page, and how long one may take. */
+/** Milliseconds between two probes of the page, and the limit for one. */
 const PAUSE = 100;
 const PATIENCE = 5000;
 
@@ -26,10 +26,10 @@ export async function park(bench: Bench, flow: Flow): Promise<void> {
 /** Starts them again as they were. */
 export async function unpark(bench: Bench, flow: Flow, { title }: Commit): Promise<void> {
   await bench.onServer("docker", "start", ...[...flow.containers].reverse());
-  await untilWell(bench, title);
+  await untilHealthy(bench, title);
 }
 
-/** A commit and the title of its page, by which whoever sees the page can tell which one answers. */
+/** A commit and the title of its page, which shows the commit that answers. */
 interface Commit {
   commit: string;
   title: string;
@@ -40,7 +40,7 @@ export async function newCommit(bench: Bench, title: string): Promise<Commit> {
   return { title, commit: await bench.release("templates/index.html", edit) };
 }
 
-/** A release of a new commit under load, what has nothing to do, and the way back under load. */
+/** One round: a release under load, the same commands with nothing to do, and a rollback under load. */
 export async function measure(bench: Bench, flow: Flow, old: Commit, title: string): Promise<Round> {
   const [load = 0] = loadavg();
   const { commit } = await newCommit(bench, title);
@@ -75,47 +75,47 @@ async function underLoad(bench: Bench, title: string, command: () => Promise<Det
   }
 }
 
-/** From the command to its end, and to the first moment at which this title is served and /health says well. */
+/** Measures until the command has ended, and until this title is served and /health answers 200. */
 async function timed(bench: Bench, title: string, command: () => Promise<Details>) {
   await forget(bench);
   const before = await countConnections(bench);
   const began = Date.now();
   const ended = command().then((details) => ({ ...details, commandSeconds: since(began) }));
-  const [details, seconds] = await Promise.all([ended, untilWell(bench, title, ended)]);
+  const [details, seconds] = await Promise.all([ended, untilHealthy(bench, title, ended)]);
   return { ...details, seconds, sshConnections: (await countConnections(bench)) - before };
 }
 
-/** From the command to its end, and on until the page, which it may have taken down, is well again. */
+/** Seconds until the command has ended and the page, which it may have taken down, is healthy again. */
 async function again(bench: Bench, title: string, command: () => Promise<unknown>): Promise<number> {
   await forget(bench);
   const began = Date.now();
   await command();
-  await untilWell(bench, title);
+  await untilHealthy(bench, title);
   return since(began);
 }
 
-/** Ends kept connections of earlier commands: each begins as it would on another day. */
+/** Cuts open connections of earlier commands, so that each starts like the first of the day. */
 const forget = (bench: Bench) => cutConnections(bench.server);
 
-/** Gives the seconds until then; gives up when the command has failed. */
-async function untilWell(bench: Bench, title: string, command?: Promise<unknown>): Promise<number> {
+/** Seconds until this title is served and healthy, or until the command has failed. */
+async function untilHealthy(bench: Bench, title: string, command?: Promise<unknown>): Promise<number> {
   const began = Date.now();
   const state = { failed: false };
   command?.catch(() => (state.failed = true));
   while (!state.failed) {
-    if (await isWell(bench.url, title)) return since(began);
+    if (await isHealthy(bench.url, title)) return since(began);
     if (since(began) > LIMIT) throw new Error(`"${title}" is not served after ${LIMIT} s`);
     await sleep(PAUSE);
   }
   return since(began);
 }
 
-async function isWell(url: string, title: string): Promise<boolean> {
+async function isHealthy(url: string, title: string): Promise<boolean> {
   const page = await ask(url);
   return page.includes(`<h1>${title}</h1>`) && (await ask(`${url}/health`)) !== "";
 }
 
-/** The page, or nothing where it is not well. A connection of its own each time, which cannot hang with an old one. */
+/** The page, or an empty string if it is not healthy. Each call opens a new connection, so none can hang on an old one. */
 function ask(url: string): Promise<string> {
   return new Promise((resolve) => {
     const sent = get(url, { agent: false, signal: AbortSignal.timeout(PATIENCE) }, (response) => {

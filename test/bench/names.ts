@@ -1,8 +1,8 @@
 import type { FlowName } from "./results.ts";
 
-/** What a reader calls the flows. */
+/** The names of the flows in the report. */
 export const NAMES: Record<FlowName, string> = {
-  seed: "as it was: down, build, up",
+  seed: "before: down, build, up",
   compose: "docker-compose, with cache",
   ansible: "Ansible",
   ours: "this project",

@@ -5,7 +5,7 @@ import type { Details, Flow } from "./flow.ts";
 
 const PROXY = "training_bot_proxy";
 
-/** What an operator types: `./delivery deploy`, `./delivery rollback` and, where nothing is to be released, `pulumi up`. */
+/** The operator's commands: `./delivery deploy`, `./delivery rollback` and, with nothing to release, `pulumi up`. */
 export function oursFlow(bench: Bench): Flow {
   const type = async (command: string): Promise<Details> => {
     const began = Date.now();
@@ -23,7 +23,7 @@ export function oursFlow(bench: Bench): Flow {
   };
 }
 
-/** How long the proxy's gate was closed, as Docker noted the two commands that close and open it. */
+/** How long the proxy's gate was closed, by the times at which Docker ran the commands that close and open it. */
 async function readSwap(bench: Bench, began: number): Promise<Details> {
   const seconds = (at: number) => (at / 1000).toFixed(3);
   const listed = await bench.onServer(

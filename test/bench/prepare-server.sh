@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gives the throwaway server what the other flows need there: docker-compose, and what Ansible's Docker modules import.
+# Installs what the other flows need on the throwaway server: docker-compose, and the imports of Ansible's Docker modules.
 # Runs as root.
 set -euo pipefail
 

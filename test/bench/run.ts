@@ -32,7 +32,7 @@ const makers: Record<FlowName, (bench: Bench) => Flow> = {
   floor: floorFlow,
 };
 
-/** Round by round through all flows, so that a slow minute of this machine meets all of them alike. */
+/** Measures all flows round by round, so that a slow minute of this machine affects all of them. */
 async function measureFlows(bench: Bench, names: FlowName[], rounds: number): Promise<Partial<Results>> {
   const first = await newCommit(bench, "Before");
   const flows = new Map<FlowName, Flow>();
@@ -94,20 +94,20 @@ void yargs(hideBin(process.argv))
   .scriptName("npm run bench --")
   .command(
     "$0 [parts..]",
-    "Measure ways to bring a commit to a server, side by side on one throwaway server under the same load; then write test/bench/results.json, docs/BENCHMARKS.md and its plot",
+    "Measure ways to release a commit, side by side on one throwaway server under the same load; write test/bench/results.json, docs/BENCHMARKS.md and its plot",
     (args) =>
       args
         .positional("parts", {
           choices: PARTS,
           array: true,
           default: [...PARTS],
-          describe: "What to measure; the figures of the rest stay as they were",
+          describe: "What to measure; the figures of all others stay as they are",
         })
-        .option("rounds", { type: "number", default: 3, describe: "Times that each flow is measured" })
+        .option("rounds", { type: "number", default: 3, describe: "How often to measure each flow" })
         .option("report", {
           type: "boolean",
           default: false,
-          describe: "Measure nothing: only write the document and the plot anew",
+          describe: "Measure nothing; only write the document and its plot again",
         }),
     async ({ parts, rounds, report }) => {
       if (report) await writeReport(await readResults());

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the four workflows that this project replaces did on the server: everything down, everything built, everything up.
+# Does what the four workflows that this project replaces did on the server: take down, build, start.
 #
-# usage: seed.sh DIRECTORY [COMMIT]   the newest commit; with COMMIT back to that one
+# usage: seed.sh DIRECTORY [COMMIT]   releases the newest commit, or goes back to COMMIT
 set -euo pipefail
 
 main() {

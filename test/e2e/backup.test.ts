@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { backupFile } from "../../infra/components/Backups.ts";
+import { settingsOnServer } from "../../infra/components/Backups.ts";
 import {
   loadImages,
   rebootServer,
@@ -25,7 +25,7 @@ const RESTORE_DB = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
 const restore = (name: string) => `env BACKUP=${name} ${RESTORE_DB} restore`;
 /** The schedule's script for one of the stacks on the server. */
 const cron = (action: string, schedule = "", deployPath = HOME) =>
-  `DEPLOY_PATH=${deployPath} SCHEDULE='${schedule}' ${HOME}/bin/install-backup-cron.sh ${action}`;
+  `SETTINGS=${deployPath}/backups/settings SCHEDULE='${schedule}' ${HOME}/bin/install-backup-cron.sh ${action} ${deployPath}`;
 const PASSWORD = "pg-secret/for-tests";
 const DAY = 86_400_000;
 
@@ -103,7 +103,7 @@ describe("backups", function () {
   /** The settings file as the stack writes it. */
   async function configure(backups: Record<string, unknown> = {}, backupPath = BACKUPS): Promise<void> {
     const { server: target, app } = rawConfig() as Record<string, object>;
-    const file = backupFile(
+    const file = settingsOnServer(
       settings({ backups, server: { ...target, backupPath }, app: { ...app, healthPath: "/" } }),
     );
     const input = file.content as string;
@@ -607,7 +607,9 @@ describe("backups", function () {
       assert.match(before, /^30 5 \* \* \* .*backup-db\.sh .*--log /m);
       // Another bot's stack on the same server has a block of its own.
       const other = `${HOME}-other`;
-      await sh(`mkdir -p ${other}/backups; touch ${other}/backups/settings`);
+      await sh(
+        `mkdir -p ${other}/backups; sed 's#${HOME}/#${other}/#' ${SETTINGS} >${other}/backups/settings`,
+      );
       await sh(cron("install", "0 3 * * *", other));
       assert.equal((await sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
       await sh(`${cron("remove", "", other)}; rm -r ${other}`);

@@ -299,7 +299,7 @@ describe("GitHub's side of the stack", () => {
   });
 
   it("says in such a run that a change of it waits, and an operator applies it", async () => {
-    const script = join(world.stack.project, "scripts", "github-waits.sh");
+    const script = join(world.stack.project, ".github", "scripts", "github-waits.sh");
     const say = () =>
       run(script, [], {
         cwd: world.stack.project,

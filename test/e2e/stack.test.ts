@@ -6,64 +6,47 @@ import { join } from "node:path";
 import { run } from "../../sandbox/docker.ts";
 import { rebootServer } from "../../sandbox/server.ts";
 import { initStack, pulumi, pulumiOk, randomToken } from "../../sandbox/stack.ts";
-import { operate } from "./operator.ts";
-import { createWorld, eventually, freshClone, unchanged, up, type World } from "./world.ts";
-
-interface Health {
-  status: string;
-  release: string;
-}
+import { BotDriver, CONTAINERS } from "./bot-driver.ts";
+import { eventually } from "./eventually.ts";
+import { createWorld, freshClone, unchanged, up, type World } from "./world.ts";
 
 /** How long a command took, in words for the log. */
 const seconds = (since: number) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
 describe("the stack on a server", () => {
   let world: World;
+  let bot: BotDriver;
+  /** What the first update said, and all that ran on the server meanwhile, arguments included. */
+  const first = { output: "", processes: "" };
 
   before(async () => {
     world = await createWorld("stack");
+    bot = new BotDriver(world);
+    const before = await connections();
+    const began = Date.now();
+    const watching = bot.sh("until [ -e /tmp/is-up ]; do ps -eo args; sleep 0.05; done | sort -u", "root");
+    try {
+      first.output = await up(world);
+    } finally {
+      await bot.sh("touch /tmp/is-up", "root");
+      first.processes = await watching;
+    }
+    console.log(`      first up: ${seconds(began)}, ${(await connections()) - before} SSH connections`);
   });
 
   after(() => world.close());
 
-  const health = async () => (await (await fetch(`${world.url}/health`)).json()) as Health;
-  const psql = (query: string) =>
-    world.onServer(
-      "docker",
-      "exec",
-      "training_bot_db",
-      "psql",
-      "-U",
-      "hockey",
-      "-d",
-      "hockey_db",
-      "-Atc",
-      query,
-    );
-  const containers = async () =>
-    (await world.onServer("docker", "ps", "--format", "{{.Names}}")).split("\n").sort();
   const connections = async () =>
     Number(await world.onServer("sh", "-c", "journalctl -u ssh | grep -c 'Accepted publickey'"));
 
-  it("comes up on an empty server, and nobody sees a secret meanwhile", async () => {
-    const before = await connections();
-    const began = Date.now();
-    // Everything that runs on the server during the update, arguments included.
-    const watch = world.onServer(
-      "sh",
-      "-c",
-      "end=$(($(date +%s) + 12)); while [ $(date +%s) -lt $end ]; do ps -eo args; sleep 0.05; done | sort -u",
-    );
-    const output = await up(world);
-    console.log(`      first up: ${seconds(began)}, ${(await connections()) - before} SSH connections`);
-    assert.match(output, /\+ \d+ created/);
-    const seen = await watch;
-    assert.match(seen, /build-image\.sh/);
+  it("has come up on an empty server, and nobody saw a secret meanwhile", async () => {
+    assert.match(first.output, /\+ \d+ created/);
+    assert.match(first.processes, /docker build/);
     for (const [key, secret] of Object.entries(world.secrets)) {
-      assert.ok(!seen.includes(secret), `${key} was in a process list`);
-      assert.ok(!output.includes(secret), `${key} was in pulumi's output`);
+      assert.ok(!first.processes.includes(secret), `${key} was in a process list`);
+      assert.ok(!first.output.includes(secret), `${key} was in pulumi's output`);
     }
-    assert.deepEqual(await containers(), ["training_bot", "training_bot_db", "training_bot_proxy"]);
+    assert.deepEqual(await bot.containers(), CONTAINERS);
   });
 
   it("gives the URL, the running commit, the image and the names as outputs", async () => {
@@ -71,32 +54,27 @@ describe("the stack on a server", () => {
       string,
       unknown
     >;
-    assert.equal(outputs.commit, await world.repository.head());
+    assert.equal(outputs.commit, await bot.running());
     assert.equal(outputs.url, "http://127.0.0.1:5000");
     assert.match(String(outputs.imageId), /^sha256:[0-9a-f]{64}$/);
-    assert.deepEqual(outputs.containers, ["training_bot", "training_bot_db", "training_bot_proxy"]);
+    assert.deepEqual(outputs.containers, CONTAINERS);
   });
 
   it("serves the page through the proxy", async () => {
     const page = await fetch(world.url);
     assert.equal(page.status, 200);
     assert.match(await page.text(), /Hockey training log/);
-    assert.deepEqual((await health()).status, "ok");
-    assert.equal((await health()).release, await world.repository.head());
+    assert.deepEqual((await bot.health()).status, "ok");
   });
 
   it("answers a message on Telegram and stores it", async () => {
     world.telegram.sendAsUser({ text: "/train slapshots 30" });
-    const [answer] = await eventually(() => {
-      const sent = world.telegram.sent();
-      return sent.length > 0 ? sent : undefined;
-    }, "an answer");
-    assert.match(answer?.text ?? "", /slapshots/);
-    assert.equal(await psql("select minutes from trainings where what = 'slapshots'"), "30");
+    await eventually(() => world.telegram.sent().some(({ text }) => text.includes("slapshots")), "an answer");
+    assert.equal(await bot.sql("select minutes from trainings where what = 'slapshots'"), "30");
   });
 
-  it("polls Telegram with one poller", () => {
-    assert.ok(world.telegram.polls().length > 0);
+  it("polls Telegram with one poller", async () => {
+    await eventually(() => world.telegram.polls().length > 0, "a poll");
     assert.equal(world.telegram.overlaps(), 0);
   });
 
@@ -150,7 +128,7 @@ describe("the stack on a server", () => {
     );
     assert.ok(files.length > 0);
     const clear = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name), "utf8")));
-    const image = `training_bot:${await world.repository.head()}`;
+    const image = `training_bot:${await bot.running()}`;
     const history = await world.onServer("docker", "history", "--no-trunc", image);
     const readable = "find /home /srv /tmp /etc /var/log -type f -perm -o+r -size -1000k -print0 2>/dev/null";
     for (const [key, secret] of Object.entries(world.secrets)) {
@@ -169,90 +147,76 @@ describe("the stack on a server", () => {
     assert.equal(mode, "600 deploy");
   });
 
-  it("releases a new commit: built, swapped, the old image and the data kept", async () => {
-    const old = await world.repository.head();
-    const rows = await psql("select count(*) from trainings");
-    const commit = await world.release("templates/index.html", (text) => text.replace("<h1>", "<h1>Ice "));
-    await pulumiOk(world.stack, ["config", "set", "commit", commit]);
+  it("releases a new commit: built, swapped, the data kept, and of older images the newest", async () => {
+    const tags = async () =>
+      (await world.onServer("docker", "image", "ls", "--format", "{{.Tag}}", "training_bot")).split("\n");
+    const running = await bot.running();
+    const rows = await bot.train();
+    const older = ["a", "b", "c", "d", "e", "f", "g"].map((digit) => digit.repeat(40));
+    await bot.sh(
+      `for tag in ${older.join(" ")}; do tar -cT /dev/null | docker import - training_bot:$tag; done`,
+    );
+    const commit = await bot.change("Ice");
+    await bot.configure("commit", commit);
     const began = Date.now();
     await up(world);
     console.log(`      release: ${seconds(began)}`);
-    assert.equal((await health()).release, commit);
+    assert.equal(await bot.running(), commit);
     assert.match(await (await fetch(world.url)).text(), /<h1>Ice /);
-    const images = await world.onServer("docker", "image", "ls", "--format", "{{.Tag}}", "training_bot");
-    assert.deepEqual(images.split("\n").sort(), [old, commit].sort());
-    assert.equal(await psql("select count(*) from trainings"), rows);
-    assert.equal(world.telegram.overlaps(), 0);
-  });
-
-  it("keeps the images of the newest releases and of what runs, and no more", async () => {
-    const running = (await health()).release;
-    const tags = async () =>
-      (await world.onServer("docker", "image", "ls", "--format", "{{.Tag}}", "training_bot")).split("\n");
-    const older = ["a", "b", "c", "d", "e", "f", "g"].map((digit) => digit.repeat(40));
-    for (const tag of older) {
-      const build = `printf 'FROM caddy:2\\nLABEL of=${tag}' | docker build --quiet --tag training_bot:${tag} -`;
-      await world.onServer("sh", "-c", build);
-    }
-    const commit = await world.release("templates/index.html", (text) => text.replace("<h1>", "<h1>Rink "));
-    await pulumiOk(world.stack, ["config", "set", "commit", commit]);
-    await up(world);
     assert.deepEqual((await tags()).sort(), [...older.slice(2), running, commit].sort());
+    assert.equal(await bot.sql("select count(*) from trainings"), rows);
+    assert.equal(world.telegram.overlaps(), 0);
     assert.ok(await unchanged(world.stack));
   });
 
   for (const [what, ...command] of [
-    ["stopped", "docker", "stop", "training_bot"],
-    ["removed", "docker", "rm", "--force", "training_bot"],
+    ["stopped by hand", "docker", "stop", "training_bot"],
+    ["removed by hand @slow", "docker", "rm", "--force", "training_bot"],
   ] as [string, ...string[]][]) {
-    it(`sees that the bot was ${what} by hand, and mends it`, async () => {
+    it(`sees and mends a bot that was ${what}`, async () => {
       await world.onServer(...command);
       const drift = await pulumi(world.stack, ["refresh", "--preview-only", "--expect-no-changes"]);
       assert.equal(drift.exitCode, 7, drift.output);
       await pulumiOk(world.stack, ["up", "--yes", "--skip-preview", "--refresh"]);
-      assert.equal((await health()).status, "ok");
+      assert.equal((await bot.health()).status, "ok");
       assert.ok(await unchanged(world.stack));
     });
   }
 
   it("is backed up, listed and restored by what an operator types", async () => {
-    const rows = await psql("select count(*) from trainings");
-    const first = await operate(world.stack, "backup");
-    assert.equal(first.exitCode, 0, first.output);
-    await psql("delete from trainings");
-    const listed = await operate(world.stack, "backups");
+    const rows = await bot.train();
+    await bot.ok("backup");
+    await bot.sql("delete from trainings");
+    const listed = await bot.operate("backups");
     assert.match(listed.output, /hockey_db_\d{4}-\d\d-\d\d_\d{6}\.sql\.gz .* yes/);
-    const asked = await operate(world.stack, "restore", ["latest"]);
+    const asked = await bot.operate("restore", "latest");
     assert.equal(asked.exitCode, 1);
     assert.match(asked.output, /Nothing was restored; answer yes, or say --yes\./);
-    const restored = await operate(world.stack, "restore", ["latest", "--yes"]);
-    assert.equal(restored.exitCode, 0, restored.output);
-    assert.equal(await psql("select count(*) from trainings"), rows);
-    assert.equal((await health()).status, "ok");
+    await bot.ok("restore", "latest", "--yes");
+    assert.equal(await bot.sql("select count(*) from trainings"), rows);
+    assert.equal((await bot.health()).status, "ok");
   });
 
   it("comes back by itself after a reboot, with its data", async () => {
-    const rows = await psql("select count(*) from trainings");
+    const rows = await bot.train();
     await rebootServer(world.server);
     const began = Date.now();
-    await eventually(async () => (await health()).status === "ok", "the page after a reboot", 60);
+    await eventually(async () => (await bot.health()).status === "ok", "the page after a reboot", 60);
     console.log(`      back after a reboot: ${seconds(began)} after sshd and Docker answer`);
-    assert.equal(await psql("select count(*) from trainings"), rows);
+    assert.equal(await bot.sql("select count(*) from trainings"), rows);
     assert.ok(await unchanged(world.stack));
   });
 
   it("obeys a fresh clone elsewhere, with the passphrase alone", async () => {
     const clone = await freshClone(world, "elsewhere/clone");
-    // The commit of the last release is the one thing that the first machine has not pushed.
-    await pulumiOk(clone, ["config", "set", "commit", await world.repository.head()]);
-    assert.ok(await unchanged(clone));
-    await pulumiOk(clone, ["refresh", "--yes", "--expect-no-changes"]);
-    await pulumiOk(clone, ["up", "--yes", "--expect-no-changes"]);
+    // The commit of a later release is the one thing that the first machine has not pushed.
+    await pulumiOk(clone, ["config", "set", "commit", await bot.running()]);
+    await pulumiOk(clone, ["up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes"]);
   });
 
   it("takes the key from ssh-agent where the configuration has none", async () => {
     const clone = await freshClone(world, "elsewhere/agent");
-    await pulumiOk(clone, ["config", "set", "commit", await world.repository.head()]);
+    await pulumiOk(clone, ["config", "set", "commit", await bot.running()]);
     await pulumiOk(clone, ["config", "rm", "sshPrivateKey"]);
     const socket = join(world.directory, "agent");
     const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
@@ -261,7 +225,7 @@ describe("the stack on a server", () => {
       await eventually(() => existsSync(socket), "ssh-agent");
       await run("ssh-add", ["-q", world.server.privateKeyFile], { env });
       await pulumiOk(clone, ["up", "--yes", "--skip-preview"], { env });
-      assert.equal((await health()).status, "ok");
+      assert.equal((await bot.health()).status, "ok");
       const { exitCode, output } = await pulumi(clone, ["preview", "--expect-no-changes"], { env });
       assert.equal(exitCode, 0, output);
     } finally {
@@ -294,7 +258,7 @@ describe("the stack on a server", () => {
   });
 
   it("does not take the data volume with a destroy; the documented second step does", async () => {
-    const rows = await psql("select count(*) from trainings");
+    const rows = await bot.train();
     const refused = await pulumi(world.stack, ["destroy", "--yes", "--skip-preview"]);
     assert.notEqual(refused.exitCode, 0);
     assert.match(refused.output, /protect/);
@@ -320,7 +284,7 @@ describe("the stack on a server", () => {
       "of the stack's files only its records stay",
     );
     await up(world);
-    assert.equal(await psql("select count(*) from trainings"), rows, "the data was there for the next up");
+    assert.equal(await bot.sql("select count(*) from trainings"), rows, "the data was there for the next up");
 
     await pulumiOk(world.stack, ["state", "unprotect", "--all", "--yes"]);
     await pulumiOk(world.stack, ["destroy", "--yes", "--skip-preview"]);

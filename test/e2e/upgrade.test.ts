@@ -153,7 +153,7 @@ describe("an upgrade of PostgreSQL", function () {
     };
     assert.match(
       await attempt("database.image", "postgres:15"),
-      /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15 Nothing was changed/,
+      /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15\. Nothing was changed/,
     );
     assert.match(
       await attempt("database.volume", "another"),

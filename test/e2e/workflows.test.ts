@@ -27,19 +27,11 @@ describe("the workflows, run", function () {
   let github: FakeGitHub;
   let repositories: string;
   let secrets: Record<string, string>;
-  let composeInstalled: Promise<string>;
 
   before(async () => {
     await run(join(ROOT, "scripts", "lint-workflows"), ["--install"]);
     github = await startFakeGitHub({ owner: "example", repository: "hockey" });
     world = await createWorld("workflows");
-    // Meanwhile, for the comparison.
-    composeInstalled = world.onServer(
-      "sh",
-      "-c",
-      "apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose",
-    );
-    composeInstalled.catch(() => undefined);
     // Both repositories, where the stand-in for actions/checkout finds them.
     repositories = join(world.directory, "repositories");
     const alerts = { "alerts.telegramChat": CHAT, "alerts.telegramApiUrl": world.telegram.url };
@@ -233,7 +225,7 @@ describe("the workflows, run", function () {
     assert.ok(!red.isGreen);
     assert.deepEqual(
       github.issues.map(({ title, state, labels }) => [title, state, labels]),
-      [["The server is not well", "open", ["server-health"]]],
+      [["The server is unhealthy", "open", ["server-health"]]],
     );
     assert.match(github.issues[0]?.body ?? "", /training_bot +is exited/);
     assert.match(github.issues[0]?.body ?? "", /log lines of training_bot/);
@@ -345,7 +337,6 @@ describe("the workflows, run", function () {
 
   /** The flow that this project replaces, in a directory of its own on the same server. */
   async function withCompose(): Promise<Ended> {
-    await composeInstalled;
     const { server, telegram, repository } = world;
     const path = "/home/deploy/before";
     const token = randomToken();

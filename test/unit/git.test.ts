@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gitSsh, hasRepositoryKey } from "../../infra/model/git.ts";
+import { bundle, uploadedCall } from "../../infra/model/scripts.ts";
 import { settings } from "./fixtures.ts";
 
 const SCRIPTS = join(import.meta.dirname, "..", "..", "scripts", "server");
@@ -123,10 +124,13 @@ describe("scripts on the server", () => {
       };
       stub("docker", '[ "$1" = version ]');
       stub("git", `printf '${answer}${SSH_FAILED}' >&2; exit 128`);
-      const repository = ["git@github.com:me/hockey.git", "0".repeat(40), "ssh", key];
-      const args = [directory, directory, "bot", ...repository, "13", "bot_db_data"];
-      const ended = spawnSync(join(SCRIPTS, "check-server.sh"), args, {
+      const stack = settings({ app: { repository: "git@github.com:me/hockey.git" } });
+      stack.server = { ...stack.server, deployPath: directory, backupPath: directory };
+      const call = uploadedCall("check-server.sh", stack, { COMMIT: "0".repeat(40), KEY: key, MAJOR: "13" });
+      const [command = "", ...args] = call;
+      const ended = spawnSync(command, args, {
         env: { PATH: `${directory}:${process.env.PATH ?? ""}` },
+        input: bundle("check-server.sh"),
         encoding: "utf8",
       });
       assert.match(ended.stderr.trim(), said);

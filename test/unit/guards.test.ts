@@ -69,6 +69,6 @@ describe("the guards", () => {
 
   it("refuse a Docker provider that checks no host key", () => {
     const props = { host: "ssh://deploy@bot.example.org", sshOpts: ["-o", "StrictHostKeyChecking=no"] };
-    refuses(PROVIDER, props, /would trust any server; give it the options of infra\/ssh\.ts/);
+    refuses(PROVIDER, props, /would trust any server; give it the options of infra\/model\/ssh\.ts/);
   });
 });

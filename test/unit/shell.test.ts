@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { backupFile } from "../../infra/components/Backups.ts";
+import { settingsOnServer } from "../../infra/components/Backups.ts";
 import { RESTORE_STAGES, UPGRADE_STAGES } from "../../infra/model/journal.ts";
 import { rawConfig, settings } from "./fixtures.ts";
 
@@ -19,7 +19,7 @@ describe("the library of the scripts on the server", () => {
     directory = await mkdtemp(join(tmpdir(), "shell-test-"));
     settingsFile = join(directory, "settings");
     const { server } = rawConfig() as { server: object };
-    const { content } = backupFile(
+    const { content } = settingsOnServer(
       settings({
         server: { ...server, backupPath: join(directory, "backups") },
         backups: { query: "SELECT 1" },
@@ -190,8 +190,8 @@ describe("the library of the scripts on the server", () => {
     const value = () => readFile(join(directory, "value"), "utf8");
 
     it("knows the stages that the commands know, in their order", async () => {
-      assert.deepEqual((await answer("echo ${STAGES[restore]}")).split(" "), RESTORE_STAGES);
-      assert.deepEqual((await answer("echo ${STAGES[upgrade]}")).split(" "), UPGRADE_STAGES);
+      assert.deepEqual((await answer("echo ${setting[restoreStages]}")).split(" "), RESTORE_STAGES);
+      assert.deepEqual((await answer("echo ${setting[upgradeStages]}")).split(" "), UPGRADE_STAGES);
     });
 
     for (const [change, stages] of [

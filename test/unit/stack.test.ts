@@ -4,6 +4,7 @@ import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { fingerprint } from "../../infra/model/digest.ts";
 import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
 
 /** What the program registered, by the engine's type and the resource's name. */
@@ -125,8 +126,22 @@ describe("the stack", () => {
     assert.equal(inputsOf(CONTAINER, "bot-container").image, `sha256:${"0".repeat(64)}`);
     assert.match(
       String(inputsOf(COMMAND, "release-image").create),
-      /bin\/build-image\.sh training_bot https:\S+ 3f78/,
+      / IMAGE=training_bot COMMIT=3f78\S+ \/home\/deploy\/hockey\/bin\/build-image\.sh$/,
     );
+  });
+
+  it("runs the verdict, which opens the gate, after every hold and after every new container", () => {
+    const { stdin } = inputsOf(COMMAND, "bot-verdict");
+    const held = `sha256:${"0".repeat(64)}`;
+    assert.equal((stdin as { value?: string }).value ?? stdin, `bot-container-id ${held}`);
+  });
+
+  it("holds requests for what changes the container, in whatever order it stands", () => {
+    assert.equal(
+      fingerprint({ a: [1, { b: 2, c: 3 }], d: null }),
+      fingerprint({ d: null, a: [1, { c: 3, b: 2 }] }),
+    );
+    assert.notEqual(fingerprint({ envs: ["A=1", "B=2"] }), fingerprint({ envs: ["B=2", "A=1"] }));
   });
 
   it("asks /health in the bot's container, and the database over TCP", () => {
@@ -171,10 +186,11 @@ describe("the stack", () => {
 
   it("backs up at six and takes the schedule away again", () => {
     const { create, delete: remove } = inputsOf(COMMAND, "backups-schedule");
-    const named = "env DEPLOY_PATH=/home/deploy/hockey 'SCHEDULE=0 6 * * *'";
-    const script = "/home/deploy/hockey/bin/install-backup-cron.sh";
-    assert.equal(create, `${named} ${script} install`);
-    assert.equal(remove, `${named} ${script} remove`);
+    assert.match(
+      String(create),
+      / 'SCHEDULE=0 6 \* \* \*' \/home\/deploy\/hockey\/bin\/install-backup-cron\.sh install \/home\/deploy\/hockey$/,
+    );
+    assert.match(String(remove), /bin\/install-backup-cron\.sh remove \/home\/deploy\/hockey$/);
   });
 
   it("serves a domain on 80 and 443", async () => {

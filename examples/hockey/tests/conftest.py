@@ -83,7 +83,7 @@ def url(server):
 
 
 class Telegram:
-    """The Bot API's getUpdates and sendMessage: offsets and conflicts as Telegram has them."""
+    """The Bot API's getUpdates and sendMessage, with Telegram's offsets and conflicts."""
 
     def __init__(self):
         self.pending, self.sent, self.calls = [], [], queue.Queue()
@@ -192,7 +192,7 @@ class Bot:
             return error.code, error.read().decode()
 
     def health(self):
-        """(status, answer) of /health; status 0 when nobody listens."""
+        """(status, answer) of /health; status 0 if the port is closed."""
         try:
             status, text = self.request("/health")
             return status, json.loads(text)

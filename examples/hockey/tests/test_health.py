@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from conftest import TOKEN, wait_until
 
-# Seconds, on a busy machine too; Docker's health check would wait for 5, a frozen database never answers.
+# Seconds, even on a busy machine. Docker's health check waits for 5; a frozen database never answers.
 SOON = 5
 
 
@@ -41,7 +41,7 @@ def test_a_database_restart_is_noticed_and_survived(bot, server, url):
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        # A backend ends a moment after it was told to.
+        # A backend ends a moment after the request to do so.
         wait_until(lambda: not connection.execute(
             "SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchone())
         begin = time.monotonic()

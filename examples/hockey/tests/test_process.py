@@ -11,7 +11,7 @@ from conftest import TOKEN, free_port, wait_until
 import config
 import database
 
-# Seconds, on a busy machine too. What does not end by itself takes 15 (requests), 25 (a poll), 60 (a start).
+# Seconds, even on a busy machine. A request that hangs takes 15, a poll 25, a start 60.
 SOON = 10
 
 GOOD = {"player": "Bea", "what": "skating", "minutes": 45}

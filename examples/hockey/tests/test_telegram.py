@@ -40,7 +40,7 @@ def test_a_repeated_update_is_stored_and_answered_once(start, url, telegram):
     telegram.say(5, "/train shooting 10")
     first = start(**env)
     wait_until(lambda: telegram.replies())
-    # A bot that dies between the answer and its note of it answers twice: that is the price of losing none.
+    # A bot that dies after sending a reply but before recording it replies twice: the price of losing none.
     wait_until(lambda: rows(url, "SELECT 1 FROM updates WHERE replied_at IS NOT NULL"))
     first.process.kill()  # no goodbye: nothing may rely on it
     first.process.wait()

@@ -53,7 +53,7 @@ asks_only() {
 }
 
 if [[ ${1:-} == postgres ]] && ! asks_only "$@"; then
-  # As root first, like the official one: a file with a password may be closed to everybody else.
+  # As root first, like the official one: a file with a password may be unreadable for other users.
   value_or_file POSTGRES_PASSWORD
   value_or_file POSTGRES_USER postgres
   value_or_file POSTGRES_DB "$POSTGRES_USER"

@@ -4,11 +4,12 @@
 
 # Has the proxy hold requests, for at most SECONDS: close_gate SECONDS. Returns when none is in flight.
 close_gate() {
-  "$HERE/hold-requests.sh" "${setting[proxy]}" "$1"
+  env PROXY="${setting[proxy]}" GATE="${setting[gate]}" DRAIN_SECONDS="${setting[drainSeconds]}" HOLD_SECONDS="$1" \
+    "$HERE/hold-requests.sh" >/dev/null
 }
 
 gate_is_open() {
-  is_running "${setting[proxy]}" && ! docker exec "${setting[proxy]}" test -e /gate/closed
+  is_running "${setting[proxy]}" && ! docker exec "${setting[proxy]}" test -e "${setting[gate]}"
 }
 
 stop_bot() {
@@ -18,11 +19,5 @@ stop_bot() {
 # Starts the bot, waits until it is healthy, and then has the proxy let in the requests that it holds.
 start_bot() {
   docker start "${setting[bot]}" >/dev/null
-  await_bot
-}
-
-await_bot() {
-  local gate=()
-  if is_running "${setting[proxy]}"; then gate=("${setting[proxy]}" "${setting[page]}"); fi
-  "$HERE/await-healthy.sh" "${setting[bot]}" "${setting[healthySeconds]}" "${gate[@]}"
+  env SETTINGS="$settings_file" "$HERE/await-healthy.sh" bot
 }

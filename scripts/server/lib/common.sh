@@ -13,6 +13,15 @@ refuse() {
   exit 1
 }
 
+# Fills `setting` from lines KEY=VALUE, which may have more equals signs: load_settings FILE.
+declare -A setting=()
+# shellcheck disable=SC2034 # callers read it
+load_settings() {
+  local line
+  [[ -f $1 ]] || refuse "There is no settings file $1; run \`pulumi up\`, which writes it."
+  while IFS= read -r line; do setting[${line%%=*}]=${line#*=}; done <"$1"
+}
+
 is_running() {
   [[ $(docker container inspect --format '{{.State.Running}}' "$1" 2>/dev/null) == true ]]
 }

@@ -1,19 +1,13 @@
 # shellcheck shell=bash
 # The journal of a change that must be undone when its script fails or dies: a restore or an upgrade.
 #
-# DIRECTORY/.CHANGE says how far the change is. A failing script undoes its own work as it ends. A killed one cannot, so
+# The journal says how far the change is; its stages, in their order, are in the settings. A failing script undoes its own work as it ends. A killed one cannot, so
 # a watcher in a session of its own waits for its end and does the same; after a boot, cron's `recover` does.
 #
 # The script calls set_exit_traps and use_journal, then begin_change, enter at each later stage, and end_change. It
 # defines `undo`, which goes back from the stage in `was`, as often as it is called; and it may define `on_failure`,
 # which runs first when the script fails.
 # shellcheck disable=SC2034,SC2154 # shared with the scripts and the other files here
-
-# Stages in the order in which they come; infra/model/journal.ts has the same.
-declare -rA STAGES=(
-  [restore]='loading checking holding stopping swapping starting'
-  [upgrade]='trying holding stopping moving switching'
-)
 
 change='' journal='' journal_fields=() watcher='' must_undo=''
 # What the journal of the change to undo says: the stage and the fields.
@@ -28,7 +22,7 @@ set_exit_traps() {
 
 # Names the change and the variables that its journal keeps beside the stage: use_journal CHANGE VARIABLE...
 use_journal() {
-  change=$1 journal=${setting[directory]}/.$1 journal_fields=("${@:2}")
+  change=$1 journal=${setting["$1Journal"]} journal_fields=("${@:2}")
 }
 
 # From here on the script, or else its watcher, undoes the change unless it gets to end_change: begin_change STAGE.
@@ -67,7 +61,7 @@ recover() {
 
 # Whether the change to undo had come to a stage, or further: had_reached STAGE.
 had_reached() {
-  local stages=" ${STAGES[$change]} "
+  local stages=" ${setting["${change}Stages"]} "
   [[ " $1 ${stages#* "$1" }" == *" ${was[stage]} "* ]]
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# JSON of the backups: manifest.jsonl, which has a line for each backup, and what scripts print for other programs. All
+# JSON of the backups: the manifest, which has a line for each backup, and what scripts print for other programs. All
 # JSON is written and read here.
 # shellcheck disable=SC2034,SC2154 # shared with the scripts and the other files here
 
@@ -12,7 +12,7 @@ manifest_entry() {
 
 # Adds a line to the manifest and waits until it is on the disk.
 record() {
-  local manifest=${setting[directory]}/manifest.jsonl
+  local manifest=${setting[backupManifest]}
   # A line that a crash cut off must not swallow this one.
   if [[ -s $manifest && -n $(tail -c 1 "$manifest") ]]; then echo >>"$manifest"; fi
   echo "$1" >>"$manifest"
@@ -21,7 +21,7 @@ record() {
 
 # The newest line of a backup; nothing where there is none or it is damaged.
 manifest_line() {
-  local manifest=${setting[directory]}/manifest.jsonl
+  local manifest=${setting[backupManifest]}
   [[ ! -f $manifest ]] || { grep -aE "^\{\"file\":\"${1//./\\.}\",.*\"contents\":\{.*\}\}$" "$manifest" || true; } | tail -n 1
 }
 

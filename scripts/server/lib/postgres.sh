@@ -87,7 +87,7 @@ image_major() {
 data_directory() {
   local major versioned=${setting[firstVersionedPostgres]}
   major=$(image_major "$1")
-  if ((${major:-0} >= versioned)); then echo /var/lib/postgresql; else echo /var/lib/postgresql/data; fi
+  if ((${major:-0} >= versioned)); then echo "${setting[versionedDataDirectory]}"; else echo "${setting[dataDirectory]}"; fi
 }
 
 # Starts a PostgreSQL with no network and bounded memory:
@@ -96,7 +96,7 @@ run_isolated() {
   local name=$1 memory=$2
   shift 2
   # Descriptor 9 would keep the lock for as long as the container runs.
-  docker run --detach --name "$name" --network none --memory "${memory}m" --memory-swap "${memory}m" --pids-limit 256 \
+  docker run --detach --name "$name" --network none --memory "${memory}m" --memory-swap "${memory}m" --pids-limit "${setting[containerPids]}" \
     --cap-drop ALL --cap-add CHOWN --cap-add DAC_READ_SEARCH --cap-add FOWNER --cap-add SETGID --cap-add SETUID \
     --security-opt no-new-privileges --log-driver local --env POSTGRES_USER="${setting[user]}" \
     --env POSTGRES_DB="${setting[database]}" "$@" >/dev/null 9>&-

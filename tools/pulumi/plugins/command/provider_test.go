@@ -328,13 +328,72 @@ func TestTheConnectionIsSecretAndItsDefaultsAreSet(t *testing.T) {
 		}
 	}
 	want(t, "user", connection.AsMap().Get("user").AsString(), "root")
-	if !inputs.Get("addPreviousOutputInEnv").AsBool() {
-		t.Error("addPreviousOutputInEnv is not true")
+	if _, ok := inputs.GetOk("addPreviousOutputInEnv"); ok {
+		t.Error("addPreviousOutputInEnv has a value, which @pulumi/command does not give it")
 	}
 	check(t, l.create(map[string]any{"connection": h.connection(nil), "create": "echo 1"}))
 	if !l.state.Get("connection").Secret() || l.state.Get("stdout").Secret() {
 		t.Errorf("secretness in the state is wrong: %v", l.state)
 	}
+}
+
+func TestPasswordsAndKeysAreSecretsInsideTheConnection(t *testing.T) {
+	source, err := asset.FromText("text")
+	check(t, err)
+	for urn, inputs := range map[resource.URN]map[string]any{
+		remoteCommand: {"create": "true"},
+		copyToRemote:  {"remotePath": "/file", "source": source},
+	} {
+		l := newLife(t, urn)
+		connection := l.check(merge(inputs, map[string]any{"connection": login(login(nil))})).Get("connection")
+		for at, fields := range map[string]property.Map{
+			"connection": connection.AsMap(), "proxy": connection.AsMap().Get("proxy").AsMap(),
+		} {
+			for name, value := range fields.All {
+				secret := name == "password" || name == "privateKey" || name == "privateKeyPassword"
+				if value.Secret() != secret {
+					t.Errorf("%s: %s.%s is secret: %t", urn.Type(), at, name, value.Secret())
+				}
+			}
+		}
+	}
+}
+
+func TestTheStateKeepsTheSecretsInsideTheConnection(t *testing.T) {
+	l := newLife(t, remoteCommand)
+	inputs := map[string]any{"connection": login(nil)}
+	check(t, l.create(inputs)) // without a command: connects to nothing
+	if !l.state.Get("connection").Equals(l.inputs.Get("connection")) {
+		t.Errorf("the inputs hold %v, the state %v", l.inputs.Get("connection"), l.state.Get("connection"))
+	}
+	if diff := l.diff(inputs); diff.HasChanges {
+		t.Errorf("unchanged inputs differ: %v", diff)
+	}
+}
+
+func TestAConnectionFromAStateWithoutSecretsInsideIsTheSame(t *testing.T) {
+	l := newLife(t, remoteCommand)
+	check(t, l.create(map[string]any{"connection": login(login(nil))}))
+	flat := property.New(propertyMap(login(login(nil)))).WithSecret(true)
+	l.inputs, l.state = l.inputs.Set("connection", flat), l.state.Set("connection", flat)
+	for name, value := range map[string]any{"": nil, "user": "other", "password": "other", "privateKey": nil} {
+		connection := merge(login(login(nil)), map[string]any{name: value})
+		if diff := l.diff(map[string]any{"connection": connection}); diff.HasChanges != (name != "") {
+			t.Errorf("a change of %q: %+v", name, diff)
+		}
+	}
+}
+
+// login is a connection with every property that can be secret, and no default left to set; never dialed.
+func login(proxy map[string]any) map[string]any {
+	connection := map[string]any{
+		"host": "192.0.2.1", "port": 22.0, "user": "deploy", "password": "a password", "privateKey": "a key",
+		"privateKeyPassword": "its password", "dialErrorLimit": 0.0, "perDialTimeout": 15.0,
+	}
+	if proxy != nil {
+		connection["proxy"] = proxy
+	}
+	return connection
 }
 
 func TestAFailingCommandSaysWhyAndLeavesNoResource(t *testing.T) {

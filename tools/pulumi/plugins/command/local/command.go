@@ -35,9 +35,6 @@ type CommandInputs struct {
 	AddPreviousOutputInEnv *bool              `pulumi:"addPreviousOutputInEnv,optional"`
 }
 
-// Annotate sets the defaults.
-func (c *CommandInputs) Annotate(a infer.Annotator) { a.SetDefault(&c.AddPreviousOutputInEnv, true) }
-
 // CommandOutputs are the outputs of Command.
 type CommandOutputs struct {
 	CommandInputs

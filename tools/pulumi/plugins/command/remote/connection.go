@@ -31,15 +31,16 @@ type Connection struct {
 // Proxy is a host through which the connection goes.
 type Proxy struct{ Endpoint }
 
-// Endpoint is one SSH server and the ways to log in there. Without HostKey any server is believed.
+// Endpoint is one SSH server and the ways to log in there. Without HostKey any server is believed. What @pulumi/command
+// marks as secret here stays a secret of its own inside the secret connection: the state shows the difference.
 type Endpoint struct {
 	User               *string  `pulumi:"user,optional"`
-	Password           *string  `pulumi:"password,optional"`
+	Password           *string  `pulumi:"password,optional" provider:"secret"`
 	Host               *string  `pulumi:"host"`
 	Port               *float64 `pulumi:"port,optional"`
-	PrivateKey         *string  `pulumi:"privateKey,optional"`
+	PrivateKey         *string  `pulumi:"privateKey,optional" provider:"secret"`
 	HostKey            *string  `pulumi:"hostKey,optional"`
-	PrivateKeyPassword *string  `pulumi:"privateKeyPassword,optional"`
+	PrivateKeyPassword *string  `pulumi:"privateKeyPassword,optional" provider:"secret"`
 	AgentSocketPath    *string  `pulumi:"agentSocketPath,optional"`
 	DialErrorLimit     *int     `pulumi:"dialErrorLimit,optional"`
 	PerDialTimeout     *int     `pulumi:"perDialTimeout,optional"`
