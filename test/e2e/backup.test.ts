@@ -478,8 +478,8 @@ describe("backups", function () {
         `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
       );
       await sh(cron("install", "0 6 1 1 *"));
-      await sh(`nohup ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
-        until grep -qs stage=swapping ${BACKUPS}/.restore; do :; done`);
+      await sh(`nohup ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 & pid=$!
+        until grep -qs stage=swapping ${BACKUPS}/.restore; do kill -0 $pid; done`);
       await rebootServer(server);
       await verifiedWithin(60_000);
       assert.match(await sh(`cat ${HOME}/backup.log`), /what was there is back/);
