@@ -1,16 +1,15 @@
 import { createHash } from "node:crypto";
 import {
-  appendFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
@@ -128,6 +127,14 @@ export class FakeProject {
     writeFileSync(join(this.locks, "1.json"), JSON.stringify(content));
   }
 
+  /** The line of sh with which a tool takes the lock of this process, for `Reply.talk`. */
+  lockLater(): string {
+    this.lock({ pid: process.pid, hostname: hostname() });
+    const later = join(this.directory, "locks");
+    renameSync(this.locks, later);
+    return `mv '${later}' '${this.locks}'`;
+  }
+
   /** Runs `./delivery` in the project. @param env further variables; undefined takes one away */
   async run(args: string[], env: Record<string, string | undefined> = {}): Promise<Ended> {
     const { exitCode, stdout, stderr } = await execa(
@@ -162,14 +169,6 @@ export class FakeProject {
   write(path: string, content: string): void {
     mkdirSync(join(this.directory, path, ".."), { recursive: true });
     writeFileSync(join(this.directory, path), content);
-  }
-
-  append(path: string, content: string): void {
-    appendFileSync(join(this.directory, path), content);
-  }
-
-  list(path: string): string[] {
-    return readdirSync(join(this.directory, path));
   }
 
   close(): void {
