@@ -62,7 +62,8 @@ export async function run(command: string, args: string[], options: RunOptions =
   const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
   // ssh is silent only when its output is no longer read; each other failure of its own has a message.
   const isUnread =
-    result.signal === "SIGPIPE" || (show.includes("stdout") && result.exitCode === NO_CONNECTION && stderr === "");
+    result.signal === "SIGPIPE" ||
+    (show.includes("stdout") && result.exitCode === NO_CONNECTION && stderr === "");
   const status = isUnread ? READER_LEFT : (result.exitCode ?? NO_CONNECTION);
   return { status, stdout: said(result.stdout), stderr };
 }

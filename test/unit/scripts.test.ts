@@ -103,7 +103,8 @@ describe("a call of a script", () => {
   });
 
   it("never has the ping URL in its words, which may be a secret", () => {
-    for (const script of NAMES) assert.ok(!(SCRIPTS[script].facts as readonly string[]).includes("PING_URL"), script);
+    for (const script of NAMES)
+      assert.ok(!(SCRIPTS[script].facts as readonly string[]).includes("PING_URL"), script);
   });
 
   it("carries the files that the script sources inside", () => {
@@ -196,7 +197,10 @@ describe("the settings file", () => {
       const { status, stderr } = need(["HOLD_SECONDS"], { SETTINGS: path });
       assert.equal(status, 1);
       assert.match(stderr, /needs HOLD_SECONDS, and \S+ has no holdSeconds; run `pulumi up`/);
-      assert.match(need(["BOT"], { SETTINGS: `${path}-not` }).stderr, /no settings file \S+empty-not; run `pulumi up`/);
+      assert.match(
+        need(["BOT"], { SETTINGS: `${path}-not` }).stderr,
+        /no settings file \S+empty-not; run `pulumi up`/,
+      );
       assert.match(need(["BOT"], {}).stderr, /needs BOT\.$/m);
     });
   });
