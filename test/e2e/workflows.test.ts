@@ -6,7 +6,9 @@ import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbo
 import { serverExec } from "../../sandbox/server.ts";
 import { pulumiOk, randomToken } from "../../sandbox/stack.ts";
 import { act, cloneAs, type Ended, type Run } from "./act.ts";
-import { copyProject, createWorld, eventually, type World } from "./world.ts";
+import { BotDriver } from "./bot-driver.ts";
+import { eventually } from "./eventually.ts";
+import { copyProject, createWorld, type World } from "./world.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const COMPOSE = join(import.meta.dirname, "compose");
@@ -24,6 +26,7 @@ const CHAT = 1001;
 describe("the workflows, run", function () {
   this.timeout(600_000);
   let world: World;
+  let bot: BotDriver;
   let github: FakeGitHub;
   let repositories: string;
   let secrets: Record<string, string>;
@@ -32,6 +35,7 @@ describe("the workflows, run", function () {
     await run(join(ROOT, "scripts", "lint-workflows"), ["--install"]);
     github = await startFakeGitHub({ owner: "example", repository: "hockey" });
     world = await createWorld("workflows");
+    bot = new BotDriver(world);
     // Both repositories, where the stand-in for actions/checkout finds them.
     repositories = join(world.directory, "repositories");
     const alerts = { "alerts.telegramChat": CHAT, "alerts.telegramApiUrl": world.telegram.url };
@@ -59,6 +63,10 @@ describe("the workflows, run", function () {
   after(async () => {
     await world.close();
     await github.close();
+  });
+
+  afterEach("has spoken with GitHub only as GitHub describes it", () => {
+    assert.deepEqual(github.violations, []);
   });
 
   async function commitAll(directory: string): Promise<void> {
@@ -113,9 +121,6 @@ describe("the workflows, run", function () {
   const push = (more: Parameters<typeof start>[2] = {}) =>
     start("push", "deploy.yml", { payload: { ref: "refs/heads/main" }, ...more });
 
-  const running = async () =>
-    ((await (await fetch(`${world.url}/health`)).json()) as { release: string }).release;
-
   it("what somebody typed into a run by hand reaches no shell", async () => {
     const reached = join(world.directory, "reached");
     const commits = ["; rm -rf /", `$(touch ${reached})`, `\`touch ${reached}\``, "3f78685\n3f78685"];
@@ -135,7 +140,7 @@ describe("the workflows, run", function () {
   });
 
   it("a broken release is taken back, the job red, its log shown", async () => {
-    const good = await running();
+    const good = await bot.running();
     const broken = await world.release("Dockerfile", (text) =>
       text.replace(/^CMD .*/m, `CMD ["python", "-c", "raise SystemExit('broken on purpose')"]`),
     );
@@ -148,21 +153,21 @@ describe("the workflows, run", function () {
     assert.match(log, new RegExp(`putting ${good.slice(0, 7)} back`));
     assert.match(log, /Failure - Main Deploy/);
     assert.match(log, /Success - Main Logs/);
-    assert.equal(await running(), good);
+    assert.equal(await bot.running(), good);
   });
 
   it("a push with a fault that flake8 finds deploys nothing", async () => {
-    const before = await running();
+    const before = await bot.running();
     await world.release("main.py", (text) => `import this_is_not_used\n${text}`);
     const { isGreen, log } = await push();
     await world.release("main.py", (text) => text.replace("import this_is_not_used\n", ""));
     assert.ok(!isGreen);
     assert.match(log, /Failure - Main Lint/);
     assert.doesNotMatch(log, /Main Deploy/);
-    assert.equal(await running(), before);
+    assert.equal(await bot.running(), before);
   });
 
-  it("what a push may not, to go back, a run by hand does; and it restarts the bot and shows its log", async () => {
+  it("what a push may not, to go back, a run by hand does", async () => {
     const older = await nextCommit();
     const newer = await nextCommit();
     await release();
@@ -170,35 +175,38 @@ describe("the workflows, run", function () {
     assert.ok(!refused.isGreen);
     assert.match(refused.log, /Failure - Main Refuse what is older than what runs/);
     assert.doesNotMatch(refused.log, /Main Deploy/);
-    assert.equal(await running(), newer);
+    assert.equal(await bot.running(), newer);
     const forced = await byHand({ action: "deploy", commit: older });
     assert.ok(forced.isGreen, forced.log);
     assert.match(forced.log, new RegExp(`deploying ${older} to production`));
     assert.match(forced.log, /deploy: \S+ is live/);
-    assert.equal(await running(), older);
+    assert.equal(await bot.running(), older);
+  });
 
+  it("a run by hand also rolls back, restarts the bot and shows its log @slow", async () => {
+    const before = await bot.running();
+    await nextCommit();
+    await release();
     const back = await byHand({ action: "rollback" });
     assert.ok(back.isGreen, back.log);
     assert.match(back.log, /rollback: \S+ is live/);
-    assert.equal(await running(), newer);
+    assert.equal(await bot.running(), before);
 
-    const started = () =>
-      world.onServer("docker", "inspect", "--format", "{{.State.StartedAt}}", "training_bot");
-    const since = await started();
+    const since = await bot.startedAt();
     const again = await byHand({ action: "restart" });
     assert.ok(again.isGreen, again.log);
-    assert.match(again.log, /restart: training_bot is well again/);
+    assert.match(again.log, /restart: training_bot is (well|healthy) again/);
     assert.match(again.log, /Success - Main Health check/);
-    assert.notEqual(await started(), since);
+    assert.notEqual(await bot.startedAt(), since);
 
-    const now = await started();
+    const now = await bot.startedAt();
     const shown = await byHand({ action: "logs", lines: "3" });
     assert.ok(shown.isGreen, shown.log);
     const [, said = ""] = shown.log.split("Main Do it");
     const lines = said.split("\n").filter((line) => / \| ./.test(line));
     assert.equal(lines.length, 3, said);
     assert.doesNotMatch(shown.log, /Main Health check/);
-    assert.equal(await started(), now);
+    assert.equal(await bot.startedAt(), now);
   });
 
   it("today's backup is made once", async () => {
@@ -232,7 +240,7 @@ describe("the workflows, run", function () {
     assert.equal(told().length, 1);
     assert.match(told()[0]?.text ?? "", /^training_bot on 127\.0\.0\.1\nbroken: training_bot is exited/);
 
-    await eventually(running, "the bot answers again");
+    await eventually(() => bot.running(), "the bot answers again");
     const green = await start("schedule", "health-check.yml", { permissions });
     assert.ok(green.isGreen, green.log);
     assert.deepEqual(
@@ -288,7 +296,17 @@ describe("the workflows, run", function () {
     assert.match(comments()[0]?.body ?? "", /1 to replace/);
   });
 
-  it("a push is tested, deployed and healthy; how long that takes, and how long with docker-compose", async () => {
+  it("a push is tested, deployed and healthy", async () => {
+    const commit = await nextCommit();
+    const { isGreen, log } = await push();
+    assert.ok(isGreen, log);
+    assert.match(log, /Success - Main Run the bot's tests/);
+    assert.match(log, /deploy: \S+ is live/);
+    assert.match(log, /Success - Main Health check/);
+    assert.equal(await bot.running(), commit);
+  });
+
+  it("the same from nothing, with the bot's own tests: how long that takes, and how long with docker-compose @slow", async () => {
     // Those of the bot's own tests that mind no load: the others wait for processes and threads.
     const own = join(ROOT, "examples", "hockey");
     for (const file of ["tests/conftest.py", "tests/test_web.py", "requirements-dev.txt"]) {
@@ -297,10 +315,7 @@ describe("the workflows, run", function () {
     const commit = await world.repository.push("The bot's own tests");
     const ours = await push({ fresh: true });
     assert.ok(ours.isGreen, ours.log);
-    assert.match(ours.log, /Success - Main Run the bot's tests/);
-    assert.match(ours.log, /deploy: \S+ is live/);
-    assert.match(ours.log, /Success - Main Health check/);
-    assert.equal(await running(), commit);
+    assert.equal(await bot.running(), commit);
     console.log(`      push to healthy: ${duration(ours)}`);
 
     const theirs = await withCompose();
@@ -309,7 +324,7 @@ describe("the workflows, run", function () {
     );
   });
 
-  it("a push to one repository that holds bot and program is deployed by that very program", async () => {
+  it("a push to one repository that holds bot and program is deployed by that very program @slow", async () => {
     const { directory } = world.repository;
     const program = join(world.directory, "program");
     await copyProject(program);
@@ -322,11 +337,7 @@ describe("the workflows, run", function () {
     const { isGreen, log } = await push({ variables: { INFRA_REPOSITORY: BOT } });
     assert.ok(isGreen, log);
     assert.match(log, /deploy: \S+ is live/);
-    assert.equal(await running(), commit);
-  });
-
-  it("have spoken with GitHub only as GitHub describes it", () => {
-    assert.deepEqual(github.violations, []);
+    assert.equal(await bot.running(), commit);
   });
 
   /** A run's seconds, and those of each of its longer steps. */
