@@ -5,6 +5,7 @@ import tseslint from "typescript-eslint";
 export default tseslint.config(
   { ignores: ["node_modules", ".tools", ".demo", ".sandbox", "tools"] },
   js.configs.recommended,
+  { files: ["**/*.cjs"], languageOptions: { globals: { process: "readonly" } } },
   {
     files: ["**/*.ts"],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],

@@ -1,7 +1,8 @@
+import { family, overview } from "./help.ts";
 import { findVerb, VERBS, verbsUnder } from "./verbs.ts";
 
 for (const stream of [process.stdout, process.stderr]) {
-  // A reader such as `head` that has seen enough ends nothing: a release goes on when its log is no longer read.
+  // A reader such as `head` may leave early; that is no error, and the command still finishes its work.
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
   });
@@ -10,34 +11,34 @@ for (const stream of [process.stdout, process.stderr]) {
 await main(process.argv.slice(2));
 
 async function main([first = "--help", ...rest]: string[]): Promise<void> {
-  const words = [first, ...rest];
-  if (first === "--version") return version();
-  if (first === "--complete") return complete(rest);
-  if (first === "help" && rest.length > 0) return main([...rest, "--help"]);
-  if (["help", "--help", "-h"].includes(first)) return print((await import("./help.ts")).overview());
-
-  const verb = findVerb(words);
-  if (verb !== undefined)
-    return (await verb.entry.load()).default.run(verb.name, verb.entry.summary, verb.args);
-  const family = verbsUnder(first);
-  if (family.length > 0 && rest.every((word) => ["--help", "-h"].includes(word)))
-    return print((await import("./help.ts")).family(first, family));
-  const { EXIT } = await import("./command.ts");
-  const { unknownVerb } = await import("./mistakes.ts");
-  console.error(`error: ${unknownVerb(words, Object.keys(VERBS))}`);
-  process.exitCode = EXIT.usage;
+  if (first === "help" && rest.length > 0) {
+    await main([...rest, "--help"]);
+  } else if (["help", "--help", "-h"].includes(first)) {
+    console.log(overview());
+  } else if (first === "--version") {
+    const { default: project } = await import("../package.json", { with: { type: "json" } });
+    console.log(project.version);
+  } else if (first === "--complete") {
+    const { complete } = await import("./completion.ts");
+    for (const candidate of await complete(rest)) console.log(candidate);
+  } else {
+    await runVerb([first, ...rest]);
+  }
 }
 
-function print(text: string): void {
-  console.log(text);
-}
-
-async function version(): Promise<void> {
-  const { default: project } = await import("../package.json", { with: { type: "json" } });
-  print(project.version);
-}
-
-async function complete(words: string[]): Promise<void> {
-  const { complete: candidates } = await import("./completion.ts");
-  for (const candidate of await candidates(words)) print(candidate);
+async function runVerb(words: string[]): Promise<void> {
+  const [first = "", ...rest] = words;
+  const found = findVerb(words);
+  const siblings = verbsUnder(first);
+  if (found !== undefined) {
+    const { default: verb } = await found.entry.load();
+    await verb.run(found.name, found.entry.summary, found.args);
+  } else if (siblings.length > 0 && rest.every((word) => ["--help", "-h"].includes(word))) {
+    console.log(family(first, siblings));
+  } else {
+    const { EXIT } = await import("./command.ts");
+    const { unknownVerb } = await import("./mistakes.ts");
+    console.error(`error: ${unknownVerb(words, Object.keys(VERBS))}`);
+    process.exitCode = EXIT.usage;
+  }
 }

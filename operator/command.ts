@@ -27,6 +27,8 @@ const MOST_COLUMNS = 110;
 
 type Positionals = Record<string, PositionalOptions>;
 type OptionSet = Record<string, Options>;
+// eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- what a verb without any takes
+type None = Record<never, never>;
 type Arguments<P extends Positionals, O extends OptionSet> = InferredOptionTypes<P> &
   InferredOptionTypes<O> & { stack: string | undefined };
 
@@ -68,10 +70,9 @@ const STACK: OptionSet = {
 };
 
 /** Makes a command a verb: it reads the arguments, runs and sets the exit status; what is thrown becomes one line. */
-export function define<
-  const P extends Positionals = Record<never, never>,
-  const O extends OptionSet = Record<never, never>,
->(command: Command<P, O>): Verb {
+export function define<const P extends Positionals = None, const O extends OptionSet = None>(
+  command: Command<P, O>,
+): Verb {
   const { failure = EXIT.failed, onStack = true } = command;
   const positionals: Positionals = { ...command.positionals };
   const options: OptionSet = { ...command.options, ...(onStack && STACK) };

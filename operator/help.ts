@@ -3,7 +3,7 @@ import { VERBS } from "./verbs.ts";
 const NAME_COLUMNS = 18;
 
 /** Verbs by group, one a line: all of them, or those named. */
-export function contents(names: string[] = Object.keys(VERBS)): string {
+function contents(names: string[] = Object.keys(VERBS)): string {
   const lines: string[] = [];
   let last = "";
   for (const [name, { group, summary }] of Object.entries(VERBS)) {

@@ -1,7 +1,7 @@
 import { closestMatch } from "leven";
 
 /** The candidate that a mistyped word probably means; undefined where none is near. */
-export function closest(word: string, candidates: string[]): string | undefined {
+function closest(word: string, candidates: string[]): string | undefined {
   // A third of the letters may be wrong; two swapped letters count as two.
   return closestMatch(word, candidates, { maxDistance: Math.max(2, Math.ceil(word.length / 3)) });
 }

@@ -47,6 +47,10 @@ describe("GitHub's side of the stack", () => {
     await github.close();
   });
 
+  afterEach("has spoken with GitHub only as GitHub describes it", () => {
+    assert.deepEqual(github.violations, []);
+  });
+
   /** What GitHub does with a repository's deploy keys. */
   async function letIn(keys: DeployKey[]): Promise<void> {
     const input = keys.map(({ key }) => `${key}\n`).join("");
@@ -133,250 +137,251 @@ describe("GitHub's side of the stack", () => {
     assert.deepEqual(writes, []);
   });
 
-  it("is applied in the first update", async () => {
-    const began = Date.now();
-    const { exitCode, output } = await up();
-    assert.equal(exitCode, 0, output);
-    console.log(`      first up, server and GitHub: ${((Date.now() - began) / 1000).toFixed(1)} s`);
-    const { host, port, user, privateKeyFile } = world.server;
-    assert.deepEqual(github.secrets(), {
-      SSH_HOST: host,
-      SSH_PORT: String(port),
-      SSH_USERNAME: user,
-      SSH_PRIVATE_KEY: readFileSync(privateKeyFile, "utf8"),
-      DEPLOY_PATH: "/home/deploy/hockey",
-      PULUMI_BACKEND_URL: "s3://states/hockey",
-      PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
+  describe("once it is applied", () => {
+    before(async () => {
+      const began = Date.now();
+      const { exitCode, output } = await up();
+      assert.equal(exitCode, 0, output);
+      console.log(`      first up, server and GitHub: ${((Date.now() - began) / 1000).toFixed(1)} s`);
     });
-    assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
-    const [attended, unattended] = ["production", "production-unattended"].map((name) =>
-      github.environments.get(name),
-    );
-    assert.deepEqual(attended?.reviewers, [{ type: "User", id: 583231 }]);
-    assert.deepEqual(unattended?.reviewers, []);
-    for (const one of [attended, unattended]) {
-      assert.deepEqual(
-        one.branches.map(({ name }) => name),
-        ["main"],
-      );
-    }
-  });
 
-  it("lets the server read the repository with a key whose private half has never left it", async () => {
-    const [published, ...others] = github.deployKeys;
-    assert.deepEqual(others, []);
-    assert.equal(published?.read_only, true);
-    assert.equal(published.title, "training_bot on 127.0.0.1");
-    assert.equal(published.key, (await keyOnServer()).trim());
-    assert.equal(await world.onServer("stat", "-c", "%U %a", KEY_FILE), "deploy 600");
-    // Without the two lines that every such key begins with.
-    const privateHalf = (await world.onServer("cat", KEY_FILE)).split("\n").slice(2, -1);
-    assert.ok(privateHalf.length > 2);
-    const everything = [
-      await pulumiOk(world.stack, ["stack", "export", "--show-secrets"]),
-      await pulumiOk(world.stack, ["stack", "output", "--show-secrets"]),
-      await world.onServer("sh", "-c", "cat /home/deploy/hockey/manifest.sha256 /home/deploy/hockey/bin/*"),
-    ].join("\n");
-    assert.ok(everything.includes(published.key));
-    for (const line of privateHalf) assert.ok(!everything.includes(line));
-  });
-
-  it("has the workflow files there as they are here, one commit each, none of which starts a run", () => {
-    assert.ok(published().includes("deploy.yml") && published().length > 4);
-    for (const file of published()) {
-      assert.equal(github.file(`.github/workflows/${file}`), local(`.github/workflows/${file}`), file);
-    }
-    assert.equal(github.file(".github/workflows/ci.yml"), undefined);
-    const commits = github.git.log("main", ".github/workflows").map((sha) => github.git.show(sha));
-    const ours = commits.filter((commit) => commit?.message.includes("hockey-delivery"));
-    assert.equal(ours.length, published().length);
-    for (const commit of ours) {
-      assert.match(commit?.message ?? "", /\[skip ci\]$/);
-      assert.equal(commit?.changes.length, 1);
-    }
-  });
-
-  it("keeps the administrator's token and every secret out of the state", () => {
-    for (const secret of [TOKEN, PASSPHRASE, "s3://states/hockey"]) assert.ok(!state().includes(secret));
-  });
-
-  it("is clean in the second preview", async () => {
-    const { result, writes } = await asked(() =>
-      pulumi(world.stack, ["preview", "--expect-no-changes", "--diff"], administrator()),
-    );
-    assert.equal(result.exitCode, 0, result.output);
-    assert.deepEqual(writes, []);
-  });
-
-  it("sees what somebody changed on GitHub by hand, and mends it", async () => {
-    const before = github.file(WORKFLOW);
-    github.edit(WORKFLOW, "name: by hand\n");
-    github.variables.delete("INFRA_REPOSITORY");
-    github.deployKeys.pop();
-    await letIn([]);
-    const seen = await pulumi(
-      world.stack,
-      ["preview", "--refresh", "--expect-no-changes", "--diff", "--target", GITHUB],
-      administrator(),
-    );
-    assert.notEqual(seen.exitCode, 0);
-    assert.match(seen.output, /name: by hand/);
-    assert.match(seen.output, /github-INFRA_REPOSITORY/);
-    assert.match(seen.output, /github-deploy-key/);
-    const { result, writes } = await asked(() => up("--refresh", "--target", GITHUB));
-    assert.equal(result.exitCode, 0, result.output);
-    assert.equal(github.file(WORKFLOW), before);
-    assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
-    assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
-    assert.equal(writes.length, 3, writes.join("\n"));
-  });
-
-  it("says in a run without a token that the server's key is not let in, before anything is changed", async () => {
-    await letIn([]);
-    const commit = await world.release("README.md", (text) => `${text}\n`);
-    await pulumiOk(world.stack, ["config", "set", "commit", commit]);
-    const { exitCode, output } = await pulumi(world.stack, ["preview"], unattended());
-    assert.notEqual(exitCode, 0);
-    assert.match(
-      output,
-      /cannot read the repository ssh:\S+ \(.*Permission denied \(publickey\)\); have its key published again with: pulumi up --refresh/,
-    );
-    assert.match(output, /Nothing was changed\./);
-  });
-
-  it("has a key that was lost on the server made anew, and the old one taken away", async () => {
-    const [lost] = publicKeys();
-    await world.onServer("rm", KEY_FILE);
-    const drift = await operate(world.stack, "drift", [], unattended().env);
-    assert.equal(drift.exitCode, 2, drift.output);
-    assert.match(drift.output, /missing repository_key in \/home\/deploy\/hockey/);
-    const { exitCode, output } = await up();
-    assert.equal(exitCode, 0, output);
-    assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
-    assert.notDeepEqual(publicKeys(), [lost]);
-    // The new commit was fetched with it.
-    const { release } = (await (await fetch(`${world.url}/health`)).json()) as { release: string };
-    assert.equal(release, await world.repository.head());
-  });
-
-  it("sets a secret again that somebody set by hand, when told to replace it", async () => {
-    github.setSecret("SSH_HOST", "elsewhere.example.org");
-    const one = "**github-SSH_HOST";
-    const { exitCode, output } = await up("--replace", one, "--target", one);
-    assert.equal(exitCode, 0, output);
-    assert.equal(github.secrets().SSH_HOST, world.server.host);
-  });
-
-  it("passes a rotated secret on, and nothing else", async () => {
-    await setSecret("PULUMI_BACKEND_URL", "s3://states/rotated");
-    const { result, writes } = await asked(() => up(...onlyGitHub));
-    assert.equal(result.exitCode, 0, result.output);
-    assert.deepEqual(writes, ["PUT /api/v3/repos/example/hockey/actions/secrets/PULUMI_BACKEND_URL 204"]);
-    assert.equal(github.secrets().PULUMI_BACKEND_URL, "s3://states/rotated");
-  });
-
-  it("is passed over in a run without a token, while the server's part is applied", async () => {
-    const before = snapshot();
-    const file = join(world.stack.project, WORKFLOW);
-    const content = readFileSync(file, "utf8");
-    writeFileSync(file, `${content}# changed\n`);
-    await setSecret("PULUMI_BACKEND_URL", "s3://states/later");
-    await setSecret("ADDED", "later");
-    await pulumiOk(world.stack, ["config", "set", "--path", "app.environment.LOG_LEVEL", "debug"]);
-    const { result, all } = await asked(async () => [
-      await pulumi(world.stack, ["preview"], unattended()),
-      await pulumi(world.stack, ["refresh", "--yes", "--skip-preview"], unattended()),
-      await pulumi(world.stack, ["up", "--yes", "--skip-preview"], unattended()),
-    ]);
-    for (const { exitCode, output } of result) assert.equal(exitCode, 0, output);
-    assert.match(
-      await world.onServer("docker", "inspect", "--format", "{{.Config.Env}}", "training_bot"),
-      /LOG_LEVEL=debug/,
-    );
-    assert.deepEqual(snapshot(), before);
-    // The plugin looks the account up when it starts; nothing of the repository is asked for.
-    assert.deepEqual([...new Set(all)], ["GET /api/v3/orgs/example 404"]);
-  });
-
-  it("says in such a run that a change of it waits, and an operator applies it", async () => {
-    const script = join(world.stack.project, ".github", "scripts", "github-waits.sh");
-    const say = () =>
-      run(script, [], {
-        cwd: world.stack.project,
-        env: { ...world.stack.env, ...unattended().env, PULUMI_STACK: world.stack.name },
+    it("has every secret, variable and environment", () => {
+      const { host, port, user, privateKeyFile } = world.server;
+      assert.deepEqual(github.secrets(), {
+        SSH_HOST: host,
+        SSH_PORT: String(port),
+        SSH_USERNAME: user,
+        SSH_PRIVATE_KEY: readFileSync(privateKeyFile, "utf8"),
+        DEPLOY_PATH: "/home/deploy/hockey",
+        PULUMI_BACKEND_URL: "s3://states/hockey",
+        PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
       });
-    const { result: said, all } = await asked(say);
-    assert.match(said, /github-PULUMI_BACKEND_URL/);
-    assert.match(said, /github-ADDED/);
-    assert.match(said, /::notice::GitHub's part of the stack has a change that waits for an operator/);
-    assert.ok(!said.includes("s3://states"));
-    assert.deepEqual([...new Set(all)], ["GET /api/v3/orgs/example 404"]);
-    const { exitCode, output } = await up(...onlyGitHub);
-    assert.equal(exitCode, 0, output);
-    assert.equal(github.secrets().ADDED, "later");
-    assert.match(github.file(WORKFLOW) ?? "", /# changed\n$/);
-    assert.equal(await say(), "");
-  });
+      assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
+      const [attended, unattended] = ["production", "production-unattended"].map((name) =>
+        github.environments.get(name),
+      );
+      assert.deepEqual(attended?.reviewers, [{ type: "User", id: 583231 }]);
+      assert.deepEqual(unattended?.reviewers, []);
+      for (const one of [attended, unattended]) {
+        assert.deepEqual(
+          one.branches.map(({ name }) => name),
+          ["main"],
+        );
+      }
+    });
 
-  it("cannot be taken away by a run without a token", async () => {
-    const before = snapshot();
-    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
-    const { exitCode, output } = await pulumi(world.stack, ["up", "--yes", "--skip-preview"], unattended());
-    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "true"]);
-    assert.equal(exitCode, 0, output);
-    assert.deepEqual(snapshot(), before);
-    assert.match(state(), /actionsSecret:ActionsSecret/);
-  });
+    it("lets the server read the repository with a key whose private half has never left it", async () => {
+      const [published, ...others] = github.deployKeys;
+      assert.deepEqual(others, []);
+      assert.equal(published?.read_only, true);
+      assert.equal(published.title, "training_bot on 127.0.0.1");
+      assert.equal(published.key, (await keyOnServer()).trim());
+      assert.equal(await world.onServer("stat", "-c", "%U %a", KEY_FILE), "deploy 600");
+      // Without the two lines that every such key begins with.
+      const privateHalf = (await world.onServer("cat", KEY_FILE)).split("\n").slice(2, -1);
+      assert.ok(privateHalf.length > 2);
+      const everything = [
+        await pulumiOk(world.stack, ["stack", "export", "--show-secrets"]),
+        await pulumiOk(world.stack, ["stack", "output", "--show-secrets"]),
+        await world.onServer("sh", "-c", "cat /home/deploy/hockey/manifest.sha256 /home/deploy/hockey/bin/*"),
+      ].join("\n");
+      assert.ok(everything.includes(published.key));
+      for (const line of privateHalf) assert.ok(!everything.includes(line));
+    });
 
-  it("gets over short faults and rate limits of GitHub's", async () => {
-    github.fail({ status: 502, times: 3, method: "PUT", path: /secrets/ });
-    github.fail({ status: 403, method: "PUT", path: /secrets/ });
-    github.fail({ status: 429, method: "GET", path: /public-key/ });
-    await setSecret("ADDED", "after a bad day");
-    const { exitCode, output } = await up(...onlyGitHub);
-    assert.equal(exitCode, 0, output);
-    assert.equal(github.secrets().ADDED, "after a bad day");
-  });
+    it("has the workflow files there as they are here, one commit each, none of which starts a run", () => {
+      assert.ok(published().includes("deploy.yml") && published().length > 4);
+      for (const file of published()) {
+        assert.equal(github.file(`.github/workflows/${file}`), local(`.github/workflows/${file}`), file);
+      }
+      assert.equal(github.file(".github/workflows/ci.yml"), undefined);
+      const commits = github.git.log("main", ".github/workflows").map((sha) => github.git.show(sha));
+      const ours = commits.filter((commit) => commit?.message.includes("hockey-delivery"));
+      assert.equal(ours.length, published().length);
+      for (const commit of ours) {
+        assert.match(commit?.message ?? "", /\[skip ci\]$/);
+        assert.equal(commit?.changes.length, 1);
+      }
+    });
 
-  it("says what GitHub says when a fault lasts, and the next update mends it", async () => {
-    github.fail({ status: 502, times: 4, method: "PUT", path: /secrets/ });
-    await setSecret("ADDED", "after a worse day");
-    const failed = await up(...onlyGitHub);
-    assert.notEqual(failed.exitCode, 0);
-    assert.match(failed.output, /PUT .*secrets\/ADDED: 502/);
-    const mended = await up(...onlyGitHub);
-    assert.equal(mended.exitCode, 0, mended.output);
-    assert.equal(github.secrets().ADDED, "after a worse day");
-  });
+    it("keeps the administrator's token and every secret out of the state", () => {
+      for (const secret of [TOKEN, PASSPHRASE, "s3://states/hockey"]) assert.ok(!state().includes(secret));
+    });
 
-  it("leaves a protected branch alone and says so", async () => {
-    github.protect(true);
-    const before = snapshot();
-    const file = join(world.stack.project, WORKFLOW);
-    writeFileSync(file, readFileSync(file, "utf8").replace("# changed\n", ""));
-    const refused = await up(...onlyGitHub);
-    github.protect(false);
-    assert.notEqual(refused.exitCode, 0);
-    assert.match(refused.output, /409 .*Changes must be made through a pull request/s);
-    assert.deepEqual(snapshot(), before);
-    const mended = await up(...onlyGitHub);
-    assert.equal(mended.exitCode, 0, mended.output);
-    assert.equal(github.file(WORKFLOW), readFileSync(file, "utf8"));
-  });
+    it("is clean in the second preview", async () => {
+      const { result, writes } = await asked(() =>
+        pulumi(world.stack, ["preview", "--expect-no-changes", "--diff"], administrator()),
+      );
+      assert.equal(result.exitCode, 0, result.output);
+      assert.deepEqual(writes, []);
+    });
 
-  it("is taken away by an administrator, the server's key on both sides", async () => {
-    await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
-    const { exitCode, output } = await up();
-    assert.equal(exitCode, 0, output);
-    const { secrets, variables, environments, deployKeys } = snapshot();
-    assert.deepEqual([secrets, variables, environments, deployKeys], [{}, [], [], []]);
-    assert.equal(github.file(WORKFLOW), undefined);
-    assert.match(github.git.show("main")?.message ?? "", /\[skip ci\]$/);
-    assert.equal(await world.onServer("sh", "-c", `ls ${KEY_FILE} 2>/dev/null || true`), "");
-  });
+    it("sees what somebody changed on GitHub by hand, and mends it", async () => {
+      const before = github.file(WORKFLOW);
+      github.edit(WORKFLOW, "name: by hand\n");
+      github.variables.delete("INFRA_REPOSITORY");
+      github.deployKeys.pop();
+      await letIn([]);
+      const seen = await pulumi(
+        world.stack,
+        ["preview", "--refresh", "--expect-no-changes", "--diff", "--target", GITHUB],
+        administrator(),
+      );
+      assert.notEqual(seen.exitCode, 0);
+      assert.match(seen.output, /name: by hand/);
+      assert.match(seen.output, /github-INFRA_REPOSITORY/);
+      assert.match(seen.output, /github-deploy-key/);
+      const { result, writes } = await asked(() => up("--refresh", "--target", GITHUB));
+      assert.equal(result.exitCode, 0, result.output);
+      assert.equal(github.file(WORKFLOW), before);
+      assert.equal(github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
+      assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
+      assert.equal(writes.length, 3, writes.join("\n"));
+    });
 
-  it("has spoken with GitHub only as GitHub describes it", () => {
-    assert.deepEqual(github.violations, []);
-    assert.ok(github.requests.length > 100);
+    it("says in a run without a token that the server's key is not let in, before anything is changed", async () => {
+      await letIn([]);
+      const commit = await world.release("README.md", (text) => `${text}\n`);
+      await pulumiOk(world.stack, ["config", "set", "commit", commit]);
+      const { exitCode, output } = await pulumi(world.stack, ["preview"], unattended());
+      await letIn(github.deployKeys);
+      assert.notEqual(exitCode, 0);
+      assert.match(
+        output,
+        /cannot read the repository ssh:\S+ \(.*Permission denied \(publickey\)\); have its key published again with: pulumi up --refresh/,
+      );
+      assert.match(output, /Nothing was changed\./);
+    });
+
+    it("has a key that was lost on the server made anew, and the old one taken away", async () => {
+      const [lost] = publicKeys();
+      await world.onServer("rm", KEY_FILE);
+      const drift = await operate(world.stack, "drift", [], unattended().env);
+      assert.equal(drift.exitCode, 2, drift.output);
+      assert.match(drift.output, /missing repository_key in \/home\/deploy\/hockey/);
+      const { exitCode, output } = await up();
+      assert.equal(exitCode, 0, output);
+      assert.deepEqual(publicKeys(), [(await keyOnServer()).trim()]);
+      assert.notDeepEqual(publicKeys(), [lost]);
+      // The new commit was fetched with it.
+      const { release } = (await (await fetch(`${world.url}/health`)).json()) as { release: string };
+      assert.equal(release, await world.repository.head());
+    });
+
+    it("sets a secret again that somebody set by hand, when told to replace it", async () => {
+      github.setSecret("SSH_HOST", "elsewhere.example.org");
+      const one = "**github-SSH_HOST";
+      const { exitCode, output } = await up("--replace", one, "--target", one);
+      assert.equal(exitCode, 0, output);
+      assert.equal(github.secrets().SSH_HOST, world.server.host);
+    });
+
+    it("passes a rotated secret on, and nothing else", async () => {
+      await setSecret("PULUMI_BACKEND_URL", "s3://states/rotated");
+      const { result, writes } = await asked(() => up(...onlyGitHub));
+      assert.equal(result.exitCode, 0, result.output);
+      assert.deepEqual(writes, ["PUT /api/v3/repos/example/hockey/actions/secrets/PULUMI_BACKEND_URL 204"]);
+      assert.equal(github.secrets().PULUMI_BACKEND_URL, "s3://states/rotated");
+    });
+
+    it("is passed over in a run without a token, which says what waits, and an operator applies it", async () => {
+      const before = snapshot();
+      const file = join(world.stack.project, WORKFLOW);
+      const content = readFileSync(file, "utf8");
+      writeFileSync(file, `${content}# changed\n`);
+      await setSecret("PULUMI_BACKEND_URL", "s3://states/later");
+      await setSecret("ADDED", "later");
+      await pulumiOk(world.stack, ["config", "set", "--path", "app.environment.LOG_LEVEL", "debug"]);
+      const { result, all } = await asked(async () => [
+        await pulumi(world.stack, ["preview"], unattended()),
+        await pulumi(world.stack, ["up", "--yes", "--skip-preview", "--refresh"], unattended()),
+      ]);
+      for (const { exitCode, output } of result) assert.equal(exitCode, 0, output);
+      assert.match(
+        await world.onServer("docker", "inspect", "--format", "{{.Config.Env}}", "training_bot"),
+        /LOG_LEVEL=debug/,
+      );
+      assert.deepEqual(snapshot(), before);
+      // The plugin looks the account up when it starts; nothing of the repository is asked for.
+      assert.deepEqual([...new Set(all)], ["GET /api/v3/orgs/example 404"]);
+
+      const script = join(world.stack.project, ".github", "scripts", "github-waits.sh");
+      const say = () =>
+        run(script, [], {
+          cwd: world.stack.project,
+          env: { ...world.stack.env, ...unattended().env, PULUMI_STACK: world.stack.name },
+        });
+      const waits = await asked(say);
+      assert.match(waits.result, /github-PULUMI_BACKEND_URL/);
+      assert.match(waits.result, /github-ADDED/);
+      assert.match(
+        waits.result,
+        /::notice::GitHub's part of the stack has a change that waits for an operator/,
+      );
+      assert.ok(!waits.result.includes("s3://states"));
+      assert.deepEqual([...new Set(waits.all)], ["GET /api/v3/orgs/example 404"]);
+      const { exitCode, output } = await up(...onlyGitHub);
+      assert.equal(exitCode, 0, output);
+      assert.equal(github.secrets().ADDED, "later");
+      assert.match(github.file(WORKFLOW) ?? "", /# changed\n$/);
+      assert.equal(await say(), "");
+    });
+
+    it("cannot be taken away by a run without a token", async () => {
+      const before = snapshot();
+      await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
+      const { exitCode, output } = await pulumi(world.stack, ["up", "--yes", "--skip-preview"], unattended());
+      await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "true"]);
+      assert.equal(exitCode, 0, output);
+      assert.deepEqual(snapshot(), before);
+      assert.match(state(), /actionsSecret:ActionsSecret/);
+    });
+
+    it("gets over short faults and rate limits of GitHub's", async () => {
+      github.fail({ status: 502, times: 3, method: "PUT", path: /secrets/ });
+      github.fail({ status: 403, method: "PUT", path: /secrets/ });
+      github.fail({ status: 429, method: "GET", path: /public-key/ });
+      await setSecret("ADDED", "after a bad day");
+      const { exitCode, output } = await up(...onlyGitHub);
+      assert.equal(exitCode, 0, output);
+      assert.equal(github.secrets().ADDED, "after a bad day");
+    });
+
+    it("says what GitHub says when a fault lasts, and the next update mends it @slow", async () => {
+      github.fail({ status: 502, times: 4, method: "PUT", path: /secrets/ });
+      await setSecret("ADDED", "after a worse day");
+      const failed = await up(...onlyGitHub);
+      assert.notEqual(failed.exitCode, 0);
+      assert.match(failed.output, /PUT .*secrets\/ADDED: 502/);
+      const mended = await up(...onlyGitHub);
+      assert.equal(mended.exitCode, 0, mended.output);
+      assert.equal(github.secrets().ADDED, "after a worse day");
+    });
+
+    it("leaves a protected branch alone and says so", async () => {
+      github.protect(true);
+      const before = snapshot();
+      const file = join(world.stack.project, WORKFLOW);
+      writeFileSync(file, `${readFileSync(file, "utf8")}# protected\n`);
+      const refused = await up(...onlyGitHub);
+      github.protect(false);
+      assert.notEqual(refused.exitCode, 0);
+      assert.match(refused.output, /409 .*Changes must be made through a pull request/s);
+      assert.deepEqual(snapshot(), before);
+      const mended = await up(...onlyGitHub);
+      assert.equal(mended.exitCode, 0, mended.output);
+      assert.equal(github.file(WORKFLOW), readFileSync(file, "utf8"));
+    });
+
+    it("is taken away by an administrator, the server's key on both sides", async () => {
+      await pulumiOk(world.stack, ["config", "set", "--path", "github.manage", "false"]);
+      const { exitCode, output } = await up();
+      assert.equal(exitCode, 0, output);
+      const { secrets, variables, environments, deployKeys } = snapshot();
+      assert.deepEqual([secrets, variables, environments, deployKeys], [{}, [], [], []]);
+      assert.equal(github.file(WORKFLOW), undefined);
+      assert.match(github.git.show("main")?.message ?? "", /\[skip ci\]$/);
+      assert.equal(await world.onServer("sh", "-c", `ls ${KEY_FILE} 2>/dev/null || true`), "");
+    });
   });
 });

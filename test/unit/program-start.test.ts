@@ -6,7 +6,7 @@ const PROJECT = join(import.meta.dirname, "..", "..");
 
 /** What a program prints that Node starts as Pulumi.yaml says. */
 async function run(program: string): Promise<string> {
-  const start = join(PROJECT, "tools/pulumi/language/start.cjs");
+  const start = join(PROJECT, "infra/start.cjs");
   const { stdout } = await execa(process.execPath, ["--require", start, "--eval", program], { cwd: PROJECT });
   return stdout;
 }

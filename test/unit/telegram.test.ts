@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
-import { startTelegram, type FakeTelegram, type Update } from "../../sandbox/telegram.ts";
+import { DEFAULT_TOKEN, startTelegram, type FakeTelegram, type Update } from "../../sandbox/telegram.ts";
+import { settings } from "./fixtures.ts";
 
 // What the Bot API promises of the objects that the fake hands out: the fields that are not optional, and those of the
 // optional ones that it uses. Extract of api.json in https://github.com/PaulSonOfLars/telegram-bot-api-spec.
@@ -341,5 +342,11 @@ describe("fake Telegram Bot API", () => {
     it("refuses a token that is none", async () => {
       assert.equal((await control("bots", { token: "no token" })).status, 400);
     });
+  });
+});
+
+describe("the sandbox's token", () => {
+  it("is one that a stack's configuration accepts", () => {
+    assert.doesNotThrow(() => settings({ telegramToken: DEFAULT_TOKEN }));
   });
 });

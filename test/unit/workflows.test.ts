@@ -55,6 +55,24 @@ describe("the workflows", () => {
     ]);
   });
 
+  it("test this program in parts that are all of the end-to-end tests, and with those that take long every night", () => {
+    const { on, jobs } = workflow("ci.yml") as Workflow & {
+      jobs: Record<string, { strategy?: { matrix: { part: number[] } } }>;
+    };
+    assert.deepEqual(on.push, { branches: ["main"], tags: ["v*"] });
+    for (const event of ["pull_request", "schedule", "workflow_dispatch"]) assert.ok(event in on, event);
+    const commands = Object.values(jobs).map(({ steps }) => steps.at(-1)?.run);
+    const part = jobs["end-to-end"]?.strategy?.matrix.part ?? [];
+    assert.deepEqual(commands, [
+      "scripts/test --unit ${ALL:+--all}",
+      `scripts/test --shard "$PART/${part.length}" \${ALL:+--all}`,
+    ]);
+    assert.deepEqual(
+      part,
+      part.map((_, at) => at + 1),
+    );
+  });
+
   it("pin every action by its commit, with the version beside it", () => {
     const action = readFileSync(join(DIRECTORY, "..", "actions", "setup", "action.yml"), "utf8");
     const used = [...FILES.map(text), action].join("\n").match(/uses: .*/g) ?? [];

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The journal of a change that must be undone when its script fails or dies: a restore or an upgrade.
 #
-# The journal says how far the change is; its stages, in their order, are in the settings. A failing script undoes its own work as it ends. A killed one cannot, so
-# a watcher in a session of its own waits for its end and does the same; after a boot, cron's `recover` does.
+# The journal says how far the change is; its stages, in their order, are in the settings. A failing script undoes its
+# own work as it ends. A killed one cannot, so a watcher in a session of its own waits for its end and does the same;
+# after a boot, cron's `recover` does.
 #
 # The script calls set_exit_traps and use_journal, then begin_change, enter at each later stage, and end_change. It
 # defines `undo`, which goes back from the stage in `was`, as often as it is called; and it may define `on_failure`,

@@ -1,5 +1,5 @@
 // Node loads this before the program: nodeargs in Pulumi.yaml. It turns the compile cache on, and puts off what the SDK
-// loads at every start for features that few programs use. The first resource is registered in a quarter of the time.
+// loads at every start for features that few programs use. The program then takes a quarter of the processor time.
 // CommonJS, because TypeScript and ES modules would cost some of that time.
 "use strict";
 
