@@ -187,7 +187,7 @@ describe("the workflows, run", function () {
     const since = await started();
     const again = await byHand({ action: "restart" });
     assert.ok(again.isGreen, again.log);
-    assert.match(again.log, /restart: training_bot is well again/);
+    assert.match(again.log, /restart: training_bot is healthy again/);
     assert.match(again.log, /Success - Main Health check/);
     assert.notEqual(await started(), since);
 
@@ -241,7 +241,7 @@ describe("the workflows, run", function () {
     );
     assert.match(github.issues[0]?.comments[0]?.body ?? "", /no drift/);
     assert.equal(told().length, 2);
-    assert.match(told()[1]?.text ?? "", /\nmended: training_bot\n/);
+    assert.match(told()[1]?.text ?? "", /\nrecovered: training_bot\n/);
   });
 
   it("a pull request has one comment with the preview, which is kept up to date", async () => {
