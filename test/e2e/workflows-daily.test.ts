@@ -58,7 +58,7 @@ describe("the workflows of every day and of a pull request, run", function () {
     );
     assert.match(bot.github.issues[0]?.comments[0]?.body ?? "", /no drift/);
     assert.equal(told().length, 2);
-    assert.match(told()[1]?.text ?? "", /\nmended: training_bot\n/);
+    assert.match(told()[1]?.text ?? "", /\nrecovered: training_bot\n/);
   });
 
   it("a pull request has one comment with the preview, which is kept up to date", async () => {
