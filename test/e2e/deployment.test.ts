@@ -69,7 +69,7 @@ describe("docs/DEPLOYMENT.md @slow", function () {
     for (const block of all) {
       // The images at hand are of 13 and 15.
       const lines = block
-        .replaceAll("-- 17", "-- 15")
+        .replaceAll("database upgrade 17", "database upgrade 15")
         .split("\n")
         .flatMap((line) => {
           const additions = here.filter(([text]) => line.includes(text)).map(([, addition]) => addition);
