@@ -1,5 +1,7 @@
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parsePlainConfig } from "../../infra/model/schema.ts";
+import { settingsFile } from "../../infra/model/server-settings.ts";
 import { run } from "../../sandbox/docker.ts";
 import type { Bench } from "./bench.ts";
 import type { Flow } from "./flow.ts";
@@ -36,6 +38,7 @@ export function ansibleFlow(bench: Bench): Flow {
         // Saves Ansible the search for it.
         ansible_python_interpreter: "/usr/bin/python3",
         repository: repository.pathOnServer,
+        settings: settings(bench),
       };
       await writeFile(inventory, JSON.stringify({ all: { hosts: { server: variables } } }));
       await call(commit);
@@ -43,6 +46,17 @@ export function ansibleFlow(bench: Bench): Flow {
     release: call,
     goBack: call,
   };
+}
+
+/** What the backup's scripts go by, for the containers of this flow. */
+function settings({ server: { host, port, user, hostKey }, repository }: Bench): string {
+  const deployPath = "/home/deploy/ansible-delivery";
+  const stack = parsePlainConfig({
+    name: "ansible",
+    server: { host, port, user, hostKey, deployPath, backupPath: `${deployPath}/backups` },
+    app: { repository: repository.pathOnServer },
+  });
+  return settingsFile(stack).replace(/^bot=.*$/m, "bot=ansible_bot");
 }
 
 /** Installs Ansible from PyPI, once. */
