@@ -191,7 +191,7 @@ describe("the stack on a server", () => {
     assert.match(listed.output, /hockey_db_\d{4}-\d\d-\d\d_\d{6}\.sql\.gz .* yes/);
     const asked = await bot.operate("restore", "latest");
     assert.equal(asked.exitCode, 1);
-    assert.match(asked.output, /Nothing was restored; answer yes, or say --yes\./);
+    assert.match(asked.output, /Nothing was restored; answer yes, or pass --yes\./);
     await bot.ok("restore", "latest", "--yes");
     assert.equal(await bot.sql("select count(*) from trainings"), rows);
     assert.equal((await bot.health()).status, "ok");
