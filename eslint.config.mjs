@@ -39,7 +39,7 @@ export default tseslint.config(
   {
     files: ["test/**/*.ts"],
     rules: {
-      // mocha's describe and it return nothing that anybody waits for.
+      // The promises that mocha's describe and it return need no await.
       "@typescript-eslint/no-floating-promises": "off",
     },
   },

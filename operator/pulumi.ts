@@ -30,7 +30,7 @@ interface HistoryEntry {
   config?: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }>;
 }
 
-/** More entries than anybody looks at; the command line asks for a number. */
+/** More entries than a stack has; the command line asks for a number. */
 const ALL = "10000";
 
 /** Everything that was ever done to the stack, newest first. @throws OperatorError when the state is out of reach */

@@ -1,11 +1,11 @@
 import { styleText } from "node:util";
 import Table from "cli-table3";
-import type { Level } from "./health/checks.ts";
+import type { Level, Verdict } from "./health/checks.ts";
 
 const COLORS = { ok: "green", warning: "yellow", critical: "red" } as const;
 
-/** A verdict's word, coloured where standard output is a terminal; NO_COLOR and FORCE_COLOR override that. */
-export function paint(level: Level): string {
+/** A verdict's word, colored if standard output is a terminal; NO_COLOR and FORCE_COLOR override that. */
+function paint(level: Level): string {
   return styleText(COLORS[level], level);
 }
 
@@ -31,4 +31,10 @@ export function table(head: string[], rows: string[][]): string {
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+/** The checks and their results, a line each. */
+export function verdictTable(verdicts: Verdict[]): string {
+  const rows = verdicts.map(({ level, check, text }) => [paint(level), check, text]);
+  return table(["", "check", ""], rows);
 }

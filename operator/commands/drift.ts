@@ -5,7 +5,7 @@ import { pulumi } from "../pulumi.ts";
 import { Server } from "../server.ts";
 import { openStack } from "../stack.ts";
 
-/** The exit status of Pulumi's command line for "expected no changes, but found some". */
+/** Pulumi's exit status when `--expect-no-changes` finds some. */
 const FOUND_CHANGES = 7;
 const DRIFTED = 2;
 
@@ -17,7 +17,7 @@ export default define({
   },
   examples: { drift: "list what differs; the exit status is 2 if anything does" },
   exits: {
-    1: "could not be found out",
+    1: "the comparison failed",
     [DRIFTED]: "something differs",
     [EXIT.locked]: "an update has the stack",
   },
@@ -27,7 +27,7 @@ export default define({
     const { deployPath } = stack.settings.server;
     const paths = serverPaths(stack.settings.server);
     await untilUnlocked(wait, () => assertUnlocked(stack));
-    // Over SSH first: on a machine where the program has not run yet, this puts the deploy key where Pulumi needs it.
+    // SSH comes first: on a machine where the program has not run yet, it puts the deploy key where Pulumi needs it.
     const files = (await server.ask("check-files.sh", {})).split("\n").filter(Boolean);
     const refresh = ["refresh", "--preview-only", "--expect-no-changes", "--diff"];
     const { status, stdout, stderr } = await pulumi(stack, refresh);
@@ -39,12 +39,12 @@ export default define({
     if (status === FOUND_CHANGES) {
       console.log(stdout.trim());
       console.log(
-        "\nContainers, networks or images differ from the stack; mend them with: ./delivery deploy RUNNING-COMMIT, or pulumi up --refresh",
+        "\nContainers, networks or images differ from the stack; repair them with: ./delivery deploy RUNNING-COMMIT, or pulumi up --refresh",
       );
     }
     for (const line of files) console.log(`${line} in ${deployPath}`);
     if (files.length > 0)
-      console.log("Files differ from what the stack put there; mend them with: pulumi up");
+      console.log("Files differ from what the stack put there; repair them with: pulumi up");
     if (files.length > 0) await server.write(paths.drifted, new Date().toISOString());
     const drifted = status === FOUND_CHANGES || files.length > 0;
     if (!drifted) console.log("no drift: the server is as the stack left it");

@@ -1,21 +1,32 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { serverPaths } from "../../infra/model/paths.ts";
-import { findNews, pendingUpdates, remember, sendAlert, tell } from "../health/alerts.ts";
-import { judge, readReport, type Remembered, type Verdict, worst } from "../health/checks.ts";
+import { describeNews, findNews, nextState, pendingUpdates, sendAlert } from "../health/alerts.ts";
+import { judge, type Verdict, worst } from "../health/checks.ts";
+import { type AlertState, readReport } from "../health/report.ts";
 import { define } from "../command.ts";
 import { pulumi } from "../pulumi.ts";
 import { Server, UnreachableError } from "../server.ts";
 import { openStack, type Stack } from "../stack.ts";
-import { paint, table } from "../table.ts";
+import { verdictTable } from "../table.ts";
 
 const STATUS = { ok: 0, warning: 1, critical: 2 };
 const UNREACHABLE = 3;
 const LOG_LINES = "100";
-/** Seconds that Pulumi gets to tell the bot's token before the container is asked. */
+/** Seconds that Pulumi gets to read the bot's token before the container is asked. */
 const TOKEN_SECONDS = 10;
-/** Where it is remembered that the server does not answer: not on the server. */
+/** Keeps on this machine that the server did not answer: the server itself cannot. */
 const UNREACHABLE_FILE = ".ssh/unreachable.json";
+
+/** What one run has found. */
+interface Findings {
+  verdicts: Verdict[];
+  isUnreachable: boolean;
+  /** The state of the last run, on the server and on this machine. */
+  last: AlertState | null;
+  /** Updates that wait at Telegram, if it could be asked. */
+  pending: number | undefined;
+}
 
 export default define({
   details:
@@ -32,74 +43,71 @@ export default define({
     health: "check, alert, and show the logs of what is critical",
     "health --no-alert --json": "check for a program, without side effects",
   },
-  exits: {
-    1: "warning",
-    2: "critical",
-    [UNREACHABLE]: "the server could not be asked, or how to is unclear",
-  },
+  exits: { 1: "warning", 2: "critical", [UNREACHABLE]: "the server could not be asked" },
   failure: UNREACHABLE,
   async run({ stack: name, json, alert }) {
     const stack = openStack(name);
-    const { settings } = stack;
     const server = new Server(stack);
-    const now = new Date();
     const token = await botToken(stack, server);
-    const pending = token === undefined ? undefined : await pendingUpdates(apiUrl(stack), token);
-
-    let verdicts: Verdict[];
-    let unreachable = false;
-    let remembered = readUnreachable();
-    try {
-      const report = await readReport(server);
-      verdicts = judge(report, settings, now, pending);
-      remembered = {
-        ...report.remembered,
-        failing: { ...report.remembered?.failing, ...remembered?.failing },
-      };
-    } catch (error) {
-      unreachable = error instanceof UnreachableError;
-      // What was broken on the server before is neither mended nor news.
-      verdicts = [{ check: "server", level: "critical", text: (error as Error).message }];
+    const findings = await examine(stack, server, token);
+    const { verdicts, isUnreachable } = findings;
+    if (json) {
+      console.log(JSON.stringify({ level: worst(verdicts), verdicts }, null, 2));
+    } else {
+      console.log(verdictTable(verdicts));
+      await showLogs(server, verdicts);
     }
-
-    if (json) console.log(JSON.stringify({ level: worst(verdicts), verdicts }, null, 2));
-    else
-      console.log(
-        table(
-          ["", "check", ""],
-          verdicts.map(({ level, check, text }) => [paint(level), check, text]),
-        ),
-      );
-    if (!json) await showLogs(server, verdicts);
-
-    if (alert) {
-      const news = findNews(verdicts, remembered);
-      const faults: string[] = [];
-      if (news.broken.length + news.mended.length > 0) {
-        const title = `${settings.name} on ${settings.server.host}`;
-        faults.push(...(await sendAlert(settings.alerts, token, tell(title, news), news)));
-      }
-      for (const fault of faults) console.error(`warning: ${fault}`);
-      // What nobody could be told stays news.
-      if (faults.length === 0)
-        await keep(stack, server, remember(verdicts, remembered, now, pending), unreachable);
-    }
-    return unreachable ? UNREACHABLE : STATUS[worst(verdicts)];
+    if (alert) await sendNews(stack, server, findings, token);
+    return isUnreachable ? UNREACHABLE : STATUS[worst(verdicts)];
   },
 });
 
-/** The Bot API that the bot itself uses: it is the bot whose updates are counted. */
+async function examine(stack: Stack, server: Server, token: string | undefined): Promise<Findings> {
+  const pending = token === undefined ? undefined : await pendingUpdates(apiUrl(stack), token);
+  const local = readUnreachable();
+  try {
+    const report = await readReport(server);
+    const verdicts = judge(report, stack.settings, new Date(), pending);
+    const failing = { ...report.remembered?.failing, ...local?.failing };
+    return { verdicts, isUnreachable: false, last: { ...report.remembered, failing }, pending };
+  } catch (error) {
+    // Nothing is known of the other checks, so none of them has broken or recovered.
+    const verdict = { check: "server", level: "critical", text: (error as Error).message } as const;
+    const isUnreachable = error instanceof UnreachableError;
+    return { verdicts: [verdict], isUnreachable, last: local, pending };
+  }
+}
+
+/** Sends what has changed, and keeps the new state unless a channel failed: then the next run tries again. */
+async function sendNews(
+  stack: Stack,
+  server: Server,
+  { verdicts, isUnreachable, last, pending }: Findings,
+  token: string | undefined,
+): Promise<void> {
+  const { settings } = stack;
+  const news = findNews(verdicts, last);
+  if (news.broken.length + news.recovered.length > 0) {
+    const text = describeNews(`${settings.name} on ${settings.server.host}`, news);
+    const faults = await sendAlert(settings.alerts, token, text, news);
+    for (const fault of faults) console.error(`warning: ${fault}`);
+    if (faults.length > 0) return;
+  }
+  await keep(stack, server, nextState(verdicts, last, new Date(), pending), isUnreachable);
+}
+
+/** The Bot API that the bot itself uses, since its own updates are counted. */
 const apiUrl = ({ settings }: Stack) =>
   settings.app.environment.TELEGRAM_API_URL ?? settings.alerts.telegramApiUrl;
 
-/** From the configuration; where Pulumi is out of reach, from the running container. */
+/** From the configuration, or from the running container if Pulumi's state is out of reach. */
 async function botToken(stack: Stack, server: Server): Promise<string | undefined> {
-  const told = await pulumi(stack, ["config", "get", "telegramToken"], { timeout: TOKEN_SECONDS });
-  if (told.status === 0) return told.stdout.trim();
-  const asked = await server
+  const configured = await pulumi(stack, ["config", "get", "telegramToken"], { timeout: TOKEN_SECONDS });
+  if (configured.status === 0) return configured.stdout.trim();
+  const running = await server
     .command(["docker", "exec", stack.settings.name, "printenv", "TELEGRAM_TOKEN"])
     .catch(() => undefined);
-  return asked?.status === 0 ? asked.stdout.trim() : undefined;
+  return running?.status === 0 ? running.stdout.trim() : undefined;
 }
 
 async function showLogs(server: Server, verdicts: Verdict[]): Promise<void> {
@@ -112,25 +120,20 @@ async function showLogs(server: Server, verdicts: Verdict[]): Promise<void> {
   }
 }
 
-function readUnreachable(): Remembered | null {
+function readUnreachable(): AlertState | null {
   try {
-    return JSON.parse(readFileSync(UNREACHABLE_FILE, "utf8")) as Remembered;
+    return JSON.parse(readFileSync(UNREACHABLE_FILE, "utf8")) as AlertState;
   } catch {
     return null;
   }
 }
 
-async function keep(
-  stack: Stack,
-  server: Server,
-  remembered: Remembered,
-  unreachable: boolean,
-): Promise<void> {
+async function keep(stack: Stack, server: Server, state: AlertState, isUnreachable: boolean): Promise<void> {
   mkdirSync(dirname(UNREACHABLE_FILE), { recursive: true, mode: 0o700 });
-  writeFileSync(UNREACHABLE_FILE, unreachable ? JSON.stringify(remembered) : "null");
-  if (unreachable) return;
+  writeFileSync(UNREACHABLE_FILE, isUnreachable ? JSON.stringify(state) : "null");
+  if (isUnreachable) return;
   await server
-    .write(serverPaths(stack.settings.server).health, JSON.stringify(remembered))
+    .write(serverPaths(stack.settings.server).health, JSON.stringify(state))
     .catch((error: unknown) => {
       console.error(`warning: ${(error as Error).message}`);
     });

@@ -13,7 +13,7 @@ export default define({
     const { settings } = stack;
     const { status, stderr } = await new Server(stack).script("restart-bot.sh", {}, { show: ["stderr"] });
     if (status !== 0) throw new OperatorError(`The restart failed: ${lastLine(stderr)}`);
-    console.log(`restart: ${settings.name} is well again, ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    console.log(`restart: ${settings.name} is healthy again, ${((Date.now() - began) / 1000).toFixed(1)} s`);
     return undefined;
   },
 });

@@ -1,21 +1,23 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type ContainerReport, ago, judge, readReport } from "../health/checks.ts";
+import { judge } from "../health/checks.ts";
+import { ago } from "../health/figures.ts";
+import { type ContainerReport, readReport, type Report } from "../health/report.ts";
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
 import { readHistory, type Update } from "../pulumi.ts";
 import { short } from "../release/history.ts";
 import { Server } from "../server.ts";
-import { openStack } from "../stack.ts";
+import { openStack, type Stack } from "../stack.ts";
 import { statusPage } from "../health/status-page.ts";
-import { heading, paint, table } from "../table.ts";
+import { heading, table, verdictTable } from "../table.ts";
 
-/** How many releases the screen shows. */
+/** How many releases are shown. */
 const RELEASES = 5;
-/** Seconds after which the screen does without Pulumi's history. */
+/** Seconds to wait for Pulumi's history; after that the status is shown without it. */
 const HISTORY_SECONDS = 10;
 
-export const CONTAINER_COLUMNS = ["container", "status", "health", "since", "commit", "restarts", "memory"];
+const CONTAINER_COLUMNS = ["container", "status", "health", "since", "commit", "restarts", "memory"];
 
 export default define({
   details: "Needs SSH alone; the last releases are shown when Pulumi's state can be read.",
@@ -42,51 +44,42 @@ export default define({
       readReport(new Server(stack)),
       readHistory(stack, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
     ]);
-    const now = new Date();
-    const verdicts = judge(report, stack.settings, now);
-    const updates = typeof history === "string" ? [] : history.filter(({ kind }) => kind === "update");
-    const view = {
-      title: `${stack.settings.name} on ${stack.settings.server.host} (stack ${stack.name})`,
-      time: now.toISOString(),
-      verdicts,
-      containers: report.containers.map((container) => containerRow(container, report.memory, report.clock)),
-      releases: updates.slice(0, RELEASES).map(historyRow),
-      note: typeof history === "string" ? history : releaseNote(updates),
-    };
+    const view = viewOf(stack, report, history, new Date());
     if (html !== undefined) {
-      writeFileSync(
-        html,
-        statusPage({ ...view, containerColumns: CONTAINER_COLUMNS, releaseColumns: HISTORY_COLUMNS }),
-      );
+      const columns = { containerColumns: CONTAINER_COLUMNS, releaseColumns: HISTORY_COLUMNS };
+      writeFileSync(html, statusPage({ ...view, ...columns }));
       console.log(`written to ${html}`);
     } else if (json) {
       console.log(JSON.stringify({ ...view, report }, null, 2));
     } else {
       console.log(view.title);
       console.log(heading("Checks"));
-      console.log(
-        table(
-          ["", "check", ""],
-          verdicts.map(({ check, level, text }) => [paint(level), check, text]),
-        ),
-      );
+      console.log(verdictTable(view.verdicts));
       console.log(heading("Containers"));
       console.log(table(CONTAINER_COLUMNS, view.containers));
       console.log(heading("Last releases"));
-      console.log(updates.length > 0 ? table(HISTORY_COLUMNS, view.releases) : view.note);
+      console.log(view.releases.length > 0 ? table(HISTORY_COLUMNS, view.releases) : view.note);
     }
     return undefined;
   },
 });
 
-function containerRow(
-  container: ContainerReport,
-  memory: Record<string, string> | null,
-  clock: number,
-): string[] {
+/** @param history the stack's updates, or why they cannot be read */
+function viewOf({ name, settings }: Stack, report: Report, history: Update[] | string, now: Date) {
+  const updates = typeof history === "string" ? [] : history.filter(({ kind }) => kind === "update");
+  return {
+    title: `${settings.name} on ${settings.server.host} (stack ${name})`,
+    time: now.toISOString(),
+    verdicts: judge(report, settings, now),
+    containers: report.containers.map((container) => containerRow(container, report)),
+    releases: updates.slice(0, RELEASES).map(historyRow),
+    note:
+      typeof history === "string" ? history : updates.length === 0 ? "Nothing has been released yet." : "",
+  };
+}
+
+function containerRow(container: ContainerReport, { memory, clock }: Report): string[] {
   const { name, status, health = "", started = "", commit = "", restarts = 0 } = container;
   const since = status === "running" ? ago(clock * 1000 - Date.parse(started)) : "";
   return [name, status, health || "-", since, short(commit) || "-", String(restarts), memory?.[name] ?? "-"];
 }
-
-const releaseNote = (updates: Update[]) => (updates.length === 0 ? "Nothing has been released yet." : "");

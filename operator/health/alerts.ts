@@ -1,54 +1,56 @@
 import type { AlertSettings } from "../../infra/model/schema.ts";
-import type { Remembered, Verdict } from "./checks.ts";
+import type { Verdict } from "./checks.ts";
+import type { AlertState } from "./report.ts";
 
-/** Seconds that a channel gets. */
+/** Seconds within which a channel, or Telegram, must answer. */
 const SECONDS = 15;
+/** Characters; Telegram's own limit is 4096. */
 const LONGEST_MESSAGE = 4000;
 
-/** What is new since the last look: told once when it breaks and once when it is mended. */
+/** What has changed since the last run; each change is reported once. */
 interface News {
   broken: Verdict[];
-  /** Names of checks. */
-  mended: string[];
+  /** Names of checks that failed in the last run and do no more. */
+  recovered: string[];
 }
 
-/** Compares what is found with what was known; a warning is shown, but wakes nobody. */
-export function findNews(verdicts: Verdict[], remembered: Remembered | null): News {
-  const known = remembered?.failing ?? {};
+/** What has changed; warnings are shown, but raise no alert. */
+export function findNews(verdicts: Verdict[], last: AlertState | null): News {
+  const known = last?.failing ?? {};
   const failing = verdicts.filter(({ level }) => level === "critical");
   return {
     broken: failing.filter(({ check }) => !(check in known)),
-    mended: Object.keys(known).filter((check) => !failing.some((verdict) => verdict.check === check)),
+    recovered: Object.keys(known).filter((check) => !failing.some((verdict) => verdict.check === check)),
   };
 }
 
-/** What is to be remembered until the next look. */
-export function remember(
+/** The state to keep until the next run. @param pending updates that wait at Telegram, if it could be asked */
+export function nextState(
   verdicts: Verdict[],
-  remembered: Remembered | null,
+  last: AlertState | null,
   now: Date,
   pending?: number,
-): Remembered {
+): AlertState {
   const failing = verdicts.filter(({ level }) => level === "critical").map(({ check }) => check);
-  const since = (check: string) => remembered?.failing[check] ?? now.toISOString();
-  const pendingSince = pending ? (remembered?.pendingSince ?? now.toISOString()) : undefined;
+  const since = (check: string) => last?.failing[check] ?? now.toISOString();
+  const pendingSince = pending ? (last?.pendingSince ?? now.toISOString()) : undefined;
   return { failing: Object.fromEntries(failing.map((check) => [check, since(check)])), pendingSince };
 }
 
-/** The message, for people. */
-export function tell(title: string, { broken, mended }: News): string {
+/** The message of an alert. */
+export function describeNews(title: string, { broken, recovered }: News): string {
   const lines = [
     ...broken.map(({ check, text }) => `broken: ${check} ${text}`),
-    ...mended.map((check) => `mended: ${check}`),
+    ...recovered.map((check) => `recovered: ${check}`),
   ];
   return `${title}\n${lines.join("\n")}`.slice(0, LONGEST_MESSAGE);
 }
 
 /**
- * Sends a message over every channel that is configured. Gives the faults of those that failed, a sentence each: an
- * alert that cannot be sent must never hide what it was about.
+ * Sends a message over every configured channel.
  *
- * @param token the bot's; undefined where nobody knows it
+ * @param token the bot's; undefined if it is out of reach
+ * @returns a sentence for each channel that failed: an alert that cannot be sent must not hide its subject
  */
 export async function sendAlert(
   { telegramChat, telegramApiUrl, webhook }: AlertSettings,
@@ -58,7 +60,7 @@ export async function sendAlert(
 ): Promise<string[]> {
   const channels: Promise<string | undefined>[] = [];
   if (telegramChat !== undefined && token !== undefined) {
-    // The token is in the address: no fault may repeat that.
+    // The token is part of the address, so no error message may repeat that.
     const url = `${telegramApiUrl}/bot${token}/sendMessage`;
     channels.push(post("Telegram", url, { chat_id: telegramChat, text }));
   } else if (telegramChat !== undefined) {
@@ -66,7 +68,11 @@ export async function sendAlert(
       Promise.resolve("The alert could not be sent by Telegram: the bot's token is out of reach."),
     );
   }
-  if (webhook !== undefined) channels.push(post("the webhook", webhook, { text, ...news }));
+  if (webhook !== undefined) {
+    // The receivers of earlier versions know the list by this name.
+    const body = { text, broken: news.broken, mended: news.recovered };
+    channels.push(post("the webhook", webhook, body));
+  }
   return (await Promise.all(channels)).filter((fault) => fault !== undefined);
 }
 
@@ -86,7 +92,7 @@ async function post(channel: string, url: string, body: unknown): Promise<string
   }
 }
 
-/** How many updates wait at Telegram for the bot; undefined where that cannot be asked. Disturbs no poller. */
+/** How many updates wait at Telegram for the bot; undefined if Telegram does not answer. Disturbs no poller. */
 export async function pendingUpdates(apiUrl: string, token: string): Promise<number | undefined> {
   try {
     const response = await fetch(`${apiUrl}/bot${token}/getWebhookInfo`, {

@@ -3,104 +3,46 @@ import { CronExpressionParser } from "cron-parser";
 import { BUILD_FREE_MB } from "../../infra/model/limits.ts";
 import { dockerNames } from "../../infra/model/names.ts";
 import type { PlainSettings } from "../../infra/model/schema.ts";
-import type { Server } from "../server.ts";
-
-/** A container as scripts/report-status.sh describes it; one that is gone has its name and that word alone. */
-export interface ContainerReport {
-  name: string;
-  status: string;
-  health?: string;
-  started?: string;
-  created?: string;
-  restarts?: number;
-  outOfMemory?: boolean;
-  commit?: string;
-  memoryLimit?: number;
-}
-
-interface BackupReport {
-  file: string;
-  time: string;
-  bytes: number;
-  verified: boolean;
-}
-
-/** What `health` has found and told before; kept on the server, so that every machine that looks knows it. */
-export interface Remembered {
-  /** The checks that were not well, and since when (ISO 8601). */
-  failing: Record<string, string>;
-  /** Since when Telegram has had updates for the bot at every look. */
-  pendingSince?: string;
-}
-
-/** All that scripts/report-status.sh finds out. */
-export interface Report {
-  /** The server's clock, Unix time in seconds. */
-  clock: number;
-  timeZone: string;
-  containers: ContainerReport[];
-  /** By container, as Docker words it: `35MiB / 512MiB`. */
-  memory: Record<string, string> | null;
-  databaseReady: boolean;
-  gateClosed: boolean;
-  /** Whole HTTP answers in base64, empty where there was none: the bot's own, and through the proxy. */
-  health: string;
-  healthMilliseconds: number;
-  page: string;
-  /** Bytes. */
-  disk: { size: number; free: number };
-  load: string;
-  /** PEM in base64. */
-  certificate: string;
-  /** The newest backup, and the newest of those that were proven by restoring them. */
-  backup: BackupReport | null;
-  verifiedBackup: BackupReport | null;
-  drift: { time: string; drifted: boolean } | null;
-  remembered: Remembered | null;
-}
+import { ago, bytes } from "./figures.ts";
+import type { BackupReport, ContainerReport, Report } from "./report.ts";
 
 export type Level = "ok" | "warning" | "critical";
 
-/** What one check found. */
+/** The result of one check. */
 export interface Verdict {
   check: string;
   level: Level;
   text: string;
-  /** Whose log tells more. */
+  /** The container whose log tells more. */
   container?: string;
 }
 
-/** Seconds without a successful poll after which a bot is deaf; Telegram's longest poll takes 50. */
+/** Seconds without a successful poll after which a bot counts as deaf; Telegram's longest poll takes 50. */
 const DEAF_SECONDS = 120;
-/** Share of the disk, and of a container's memory, below which it gets tight. */
+/** Share of the disk below which the free space is a warning. */
 const TIGHT = 0.1;
 const CERTIFICATE_DAYS = 14;
-/** Seconds by which the clocks may differ: certificates and Telegram are not more exacting. */
+/** Seconds by which the clocks may differ; certificates and Telegram tolerate as much. */
 const CLOCK_SECONDS = 60;
-/** Hours after which a backup that is due is called late, and then missing: a daily one must never be older than 26 hours. */
+/** Hours after which a due backup is late, then missing: a daily one must never be older than 26 hours. */
 const BACKUP_LATE_HOURS = 1;
 const BACKUP_LOST_HOURS = 2;
-/** Seconds that updates may wait at Telegram: a bot that polls takes them at once. */
+/** Seconds that updates may wait at Telegram; a polling bot takes them at once. */
 const PENDING_SECONDS = 120;
 
 const HOUR = 3_600_000;
 
-/** Asks the server for everything at once. */
-export async function readReport(server: Server): Promise<Report> {
-  return JSON.parse(await server.ask("report-status.sh", {})) as Report;
-}
-
 /**
- * Judges a report: every check, in the order of a reader's interest.
+ * Runs every check on a report, the most important first.
  *
  * @param now this machine's time
- * @param pending how many updates wait at Telegram for the bot, where that could be asked
+ * @param pending updates that wait at Telegram for the bot; undefined if Telegram could not be asked
  */
 export function judge(report: Report, settings: PlainSettings, now: Date, pending?: number): Verdict[] {
   return [
     ...report.containers.map(container),
     health(report, settings),
-    page(report, settings),
+    publicPage(report, settings),
     database(report, settings),
     poller(report, settings, now, pending),
     backup(report, settings),
@@ -111,7 +53,7 @@ export function judge(report: Report, settings: PlainSettings, now: Date, pendin
   ];
 }
 
-/** The worst of all. */
+/** The worst level among them; ok for none. */
 export function worst(verdicts: Verdict[]): Level {
   const levels = verdicts.map(({ level }) => level);
   return levels.includes("critical") ? "critical" : levels.includes("warning") ? "warning" : "ok";
@@ -144,23 +86,23 @@ function container({
 }
 
 function health({ health, healthMilliseconds }: Report, { name, app }: PlainSettings): Verdict {
-  const { status, body } = answer(health);
+  const { status, body } = parseResponse(health);
   const base = { check: app.healthPath, container: name };
   if (status === 0) return { ...base, level: "critical", text: "no answer from the bot" };
   if (status !== 200) return { ...base, level: "critical", text: `status ${status}${reasons(body)}` };
   return { ...base, level: "ok", text: `200 in ${healthMilliseconds} ms` };
 }
 
-/** A page that tells why it is not well says it as `reasons`. */
+/** The bot's own reasons for an unhealthy answer, if it gives any. */
 function reasons(body: unknown): string {
   const list = (body as { reasons?: unknown } | undefined)?.reasons;
   return Array.isArray(list) && list.length > 0 ? `: ${list.join("; ")}` : "";
 }
 
-function page({ page, gateClosed }: Report, { name, proxy }: PlainSettings): Verdict {
-  const { status } = answer(page);
+function publicPage({ page, gateClosed }: Report, { name, proxy }: PlainSettings): Verdict {
+  const { status } = parseResponse(page);
   const base = { check: "page", container: dockerNames(name).proxy };
-  // A domain is served on 443; port 80 sends there.
+  // With a domain the page is served on 443, and port 80 redirects there.
   const wanted = proxy.domain ? [301, 302, 308] : [200];
   if (gateClosed)
     return { ...base, level: "warning", text: "requests are held: a release or a restart is under way" };
@@ -177,7 +119,7 @@ function database({ databaseReady }: Report, { name }: PlainSettings): Verdict {
     : { ...base, level: "critical", text: "does not accept connections" };
 }
 
-/** A bot may be healthy and deaf: its web part answers, but nobody asks Telegram for updates any more. */
+/** A bot may be healthy and deaf: its web part answers while its poller has stopped. */
 function poller(
   { health, remembered }: Report,
   { name }: PlainSettings,
@@ -185,7 +127,8 @@ function poller(
   pending?: number,
 ): Verdict {
   const base = { check: "poller", container: name };
-  const told = (answer(health).body as { poller?: { seconds_since_success?: unknown } } | undefined)?.poller;
+  const told = (parseResponse(health).body as { poller?: { seconds_since_success?: unknown } } | undefined)
+    ?.poller;
   const age = told?.seconds_since_success;
   if (typeof age === "number" && age > DEAF_SECONDS) {
     return { ...base, level: "critical", text: `has not got through to Telegram for ${Math.round(age)} s` };
@@ -202,10 +145,10 @@ function poller(
   if (typeof age === "number")
     return { ...base, level: "ok", text: `Telegram answered ${Math.round(age)} s ago` };
   if (pending !== undefined) return { ...base, level: "ok", text: `${pending} updates wait at Telegram` };
-  return { ...base, level: "ok", text: "not known: /health does not tell" };
+  return { ...base, level: "ok", text: "unknown: /health does not tell" };
 }
 
-/** When backups are due, around the server's present time. */
+/** The last two times that a backup was due, and the next one, by the server's clock. */
 function dueTimes({ clock, timeZone: tz }: Report, { backups }: PlainSettings) {
   const times = () =>
     CronExpressionParser.parse(backups.schedule, { currentDate: new Date(clock * 1000), tz });
@@ -275,8 +218,8 @@ function drift({ drift, clock }: Report): Verdict[] {
     : [{ check: "drift", level: "ok", text: `none ${when}` }];
 }
 
-/** An HTTP answer's status and its body where that is JSON; status 0 where there was no answer. */
-function answer(base64: string): { status: number; body: unknown } {
+/** The status of an HTTP response, 0 if there was none, and its body if that is JSON. */
+function parseResponse(base64: string): { status: number; body: unknown } {
   const text = Buffer.from(base64, "base64").toString();
   const status = Number(/^HTTP\/\S+ (\d{3})/.exec(text)?.[1] ?? 0);
   try {
@@ -284,25 +227,4 @@ function answer(base64: string): { status: number; body: unknown } {
   } catch {
     return { status, body: undefined };
   }
-}
-
-/** Bytes for a reader, in powers of 1024. */
-export function bytes(count: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
-  return `${(count / 1024 ** power).toFixed(power > 1 ? 1 : 0)} ${units[power] ?? ""}`;
-}
-
-/** A time span for a reader. */
-export function ago(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds / 1000);
-  const [count, unit] =
-    seconds < 120
-      ? [seconds, "s"]
-      : seconds < 7200
-        ? [seconds / 60, "min"]
-        : seconds < 172_800
-          ? [seconds / 3600, "h"]
-          : [seconds / 86_400, "days"];
-  return `${Math.floor(count)} ${unit} ago`;
 }

@@ -1,6 +1,6 @@
 import type { Verdict } from "./checks.ts";
 
-/** What the status page shows; texts are put into the page escaped. */
+/** The contents of the status page, as plain text. */
 interface StatusView {
   title: string;
   time: string;
@@ -9,7 +9,7 @@ interface StatusView {
   containers: string[][];
   releaseColumns: string[];
   releases: string[][];
-  /** Why there are no releases to be shown, where that is so. */
+  /** Shown instead of releases if there are none. */
   note: string;
 }
 
@@ -28,7 +28,7 @@ const STYLE = `
   @media (prefers-color-scheme: dark) { :root { --ok: #3fb950; --warning: #d29922; --critical: #f85149; } }
 `;
 
-/** The status as one HTML page that needs nothing else. */
+/** The status as one self-contained HTML page. */
 export function statusPage(view: StatusView): string {
   const { title, time, verdicts, containerColumns, containers, releaseColumns, releases, note } = view;
   const checks = verdicts.map(({ check, level, text }) => [level, check, text]);
@@ -61,7 +61,7 @@ function rows(head: string[], body: string[][]): string {
   return `<div class="scroll"><table><thead>${top}</thead><tbody>${body.map(line).join("\n")}</tbody></table></div>`;
 }
 
-/** Words that stand out, by the class of the same name. */
+/** Words that get a color, by the class of the same name. */
 const WORDS = new Set(["ok", "warning", "critical", "succeeded", "failed"]);
 
 const ENTITIES: Record<string, string> = {

@@ -5,7 +5,7 @@ import { lastLine } from "../run.ts";
 import type { Stack } from "../stack.ts";
 
 /** A resource as `pulumi stack export` writes it. Only the properties that commands read are named. */
-export interface ExportedResource {
+interface ExportedResource {
   urn: string;
   type: string;
   id?: string;

@@ -1,5 +1,7 @@
 import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parsePlainConfig } from "../../infra/model/schema.ts";
+import { bundle, uploadedCall } from "../../infra/model/scripts.ts";
 import { shellCommand } from "../../infra/model/ssh.ts";
 import { run } from "../../sandbox/docker.ts";
 import { serverExec } from "../../sandbox/server.ts";
@@ -12,6 +14,8 @@ export const ENV_FILE = "/home/deploy/bench.env";
 export interface Bench extends World {
   /** Runs one of this project's shell scripts on the server over SSH. */
   ssh(script: string, args: string[]): Promise<string>;
+  /** Builds the sample bot's image of a commit on the server, as a stack does. */
+  build(image: string, commit: string): Promise<void>;
 }
 
 /** @param script path from the project's directory */
@@ -23,12 +27,22 @@ export async function createBench(): Promise<Bench> {
   const known = join(repository.directory, ".git", "known_hosts");
   const options = ["BatchMode=yes", "IdentitiesOnly=yes", `UserKnownHostsFile=${known}`];
   const to = ["-i", server.privateKeyFile, "-p", String(server.port), "-l", server.user, server.host];
+  const onServer = (words: string[], input: string) =>
+    run("ssh", [...options.flatMap((option) => ["-o", option]), ...to, shellCommand(words)], { input });
   const bench: Bench = {
     ...world,
     async ssh(script, args) {
-      const command = shellCommand(["bash", "-s", "--", ...args]);
-      const input = await read(script);
-      return run("ssh", [...options.flatMap((option) => ["-o", option]), ...to, command], { input });
+      return onServer(["bash", "-s", "--", ...args], await read(script));
+    },
+    async build(image, commit) {
+      const { host, port, user, hostKey } = server;
+      const stack = parsePlainConfig({
+        name: image,
+        server: { host, port, user, hostKey, deployPath: `/home/deploy/${image}` },
+        app: { repository: repository.pathOnServer },
+      });
+      const words = uploadedCall("build-image.sh", stack, { IMAGE: image, COMMIT: commit });
+      await onServer(words, bundle("build-image.sh"));
     },
   };
   await serverExec(server, ["bash", "-s"], { input: await read("test/bench/prepare-server.sh") });

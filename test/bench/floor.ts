@@ -7,10 +7,7 @@ export function floorFlow(bench: Bench): Flow {
     await bench.ssh("test/bench/floor.sh", [`floor:${commit}`, ENV_FILE]);
     return {};
   };
-  const build = async (commit: string) => {
-    const { pathOnServer } = bench.repository;
-    await bench.ssh("scripts/build-image.sh", ["floor", pathOnServer, commit, "/home/deploy/floor", "ssh"]);
-  };
+  const build = (commit: string) => bench.build("floor", commit);
   return {
     containers: ["floor_bot", "floor_db"],
     async setUp(commit) {

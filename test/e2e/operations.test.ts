@@ -215,7 +215,7 @@ describe("operating the bot", () => {
     assert.ok((await readFile(picture)).length > 10_000);
   });
 
-  it("alerts once when something breaks and once when it is mended", async () => {
+  it("alerts once when something breaks and once when it recovers", async () => {
     assert.equal((await bot.operate("health")).exitCode, 0);
     const [messages, posts] = [told().length, posted.length];
     const news = () => told().slice(messages);
@@ -239,7 +239,7 @@ describe("operating the bot", () => {
     assert.equal((await bot.operate("health")).exitCode, 0);
     assert.equal((await bot.operate("health")).exitCode, 0);
     assert.equal(news().length, 2);
-    assert.match(news()[1]?.text ?? "", /mended: database/);
+    assert.match(news()[1]?.text ?? "", /recovered: database/);
     assert.equal(posted.length, posts + 2);
   });
 

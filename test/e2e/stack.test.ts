@@ -211,6 +211,8 @@ describe("the stack on a server", () => {
     const clone = await freshClone(world, "elsewhere/clone");
     // The commit of a later release is the one thing that the first machine has not pushed.
     await pulumiOk(clone, ["config", "set", "commit", await bot.running()]);
+    // The program puts the deploy key where the refresh of an update looks for it.
+    await pulumiOk(clone, ["preview", "--expect-no-changes"]);
     await pulumiOk(clone, ["up", "--yes", "--skip-preview", "--refresh", "--expect-no-changes"]);
   });
 

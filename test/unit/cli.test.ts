@@ -167,7 +167,7 @@ describe("a wrong usage", () => {
     [["history", "abc"], "count must be a whole number"],
     [["logs", "1.5"], "lines must be a whole number"],
     [["logs", "--db", "--proxy"], "Arguments db and proxy are mutually exclusive"],
-    [["restore"], "An argument is missing: <backup>"],
+    [["completion"], "An argument is missing: <shell>"],
     [["completion", "fish"], 'shell must be one of "bash", "zsh", not "fish"'],
   ];
   for (const [args, sentence] of CASES)
@@ -176,6 +176,12 @@ describe("a wrong usage", () => {
       assert.equal(stderr, `error: ${sentence}; see ./delivery ${args[0] ?? ""} --help\n`);
       assert.equal(status, 64);
     });
+
+  it("database upgrade: An argument is missing: <major>", () => {
+    const { status, stderr } = delivery(["database", "upgrade"]);
+    assert.equal(stderr, "error: An argument is missing: <major>; see ./delivery database upgrade --help\n");
+    assert.equal(status, 64);
+  });
 
   it("never turns --stack into another target", () => {
     for (const args of [
@@ -283,24 +289,24 @@ describe("./delivery", () => {
 
 describe("colors", () => {
   const module = JSON.stringify(join(ROOT, "operator", "table.ts"));
-  const code = `import { paint } from ${module}; process.stdout.write(paint("ok"));`;
+  const code = `import { heading } from ${module}; process.stdout.write(heading("ok").trim());`;
   const command = [process.execPath, "--input-type=module", "-e", code];
-  const paint = ([program = "", ...args]: string[], env: Record<string, string>) => {
+  const print = ([program = "", ...args]: string[], env: Record<string, string>) => {
     const bare = { PATH: process.env.PATH, TERM: "xterm-256color" };
     return spawnSync(program, args, { encoding: "utf8", env: { ...bare, ...env } }).stdout;
   };
   /** Gives the command a terminal. */
   const onTerminal = ["script", "-qec", command.map((word) => `'${word}'`).join(" "), "/dev/null"];
-  const green = "\u001b[32mok\u001b[39m";
+  const colored = "\u001b[1mok\u001b[22m";
 
   it("are for terminals, unless NO_COLOR is set", () => {
-    assert.equal(paint(onTerminal, {}), green);
-    assert.equal(paint(onTerminal, { NO_COLOR: "1" }), "ok");
+    assert.equal(print(onTerminal, {}), colored);
+    assert.equal(print(onTerminal, { NO_COLOR: "1" }), "ok");
   });
 
   it("are not for files and workflows, unless FORCE_COLOR is set", () => {
-    assert.equal(paint(command, { CI: "true", GITHUB_ACTIONS: "true" }), "ok");
-    assert.equal(paint(command, { FORCE_COLOR: "1" }), green);
+    assert.equal(print(command, { CI: "true", GITHUB_ACTIONS: "true" }), "ok");
+    assert.equal(print(command, { FORCE_COLOR: "1" }), colored);
   });
 });
 

@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
@@ -148,6 +148,8 @@ export class FakeProject {
           PULUMI_STACK: undefined,
           GITHUB_ACTOR: "ann",
           NO_COLOR: "1",
+          // As ./delivery does: it halves the start of each command.
+          NODE_COMPILE_CACHE: join(homedir(), ".cache/hockey-delivery/compile"),
           ...env,
         },
         stdin: "ignore",

@@ -1,7 +1,7 @@
 import { COMPONENTS, dockerNames, PARTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { sshOptions } from "../../infra/model/ssh.ts";
-import type { Report } from "../../operator/health/checks.ts";
+import type { Report } from "../../operator/health/report.ts";
 import type { FakeProject } from "./fake-tools.ts";
 import { rawConfig } from "./fixtures.ts";
 

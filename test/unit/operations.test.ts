@@ -1,8 +1,10 @@
 import { spawnSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
-import { findNews, remember, sendAlert, tell } from "../../operator/health/alerts.ts";
-import { ago, bytes, judge, type Report, worst } from "../../operator/health/checks.ts";
+import { describeNews, findNews, nextState, sendAlert } from "../../operator/health/alerts.ts";
+import { judge, worst } from "../../operator/health/checks.ts";
+import { ago, bytes } from "../../operator/health/figures.ts";
+import type { Report } from "../../operator/health/report.ts";
 import { statusPage } from "../../operator/health/status-page.ts";
 import { rawConfig } from "./fixtures.ts";
 
@@ -36,7 +38,7 @@ const good: Report = {
 };
 
 describe("the checks", () => {
-  it("find nothing where all is well", () => {
+  it("find nothing on a healthy server", () => {
     const verdicts = judge(good, plain, NOW);
     assert.deepEqual(
       verdicts.filter(({ level }) => level !== "ok"),
@@ -145,29 +147,29 @@ describe("the checks", () => {
 
 describe("an alert", () => {
   const bad = judge({ ...good, databaseReady: false }, plain, NOW);
-  const well = judge(good, plain, NOW);
+  const fine = judge(good, plain, NOW);
 
-  it("is sent once when something breaks and once when it is mended", () => {
-    assert.deepEqual(findNews(well, null), { broken: [], mended: [] });
+  it("is sent once when something breaks and once when it recovers", () => {
+    assert.deepEqual(findNews(fine, null), { broken: [], recovered: [] });
     assert.deepEqual(
       findNews(bad, null).broken.map(({ check }) => check),
       ["database"],
     );
-    const known = remember(bad, null, NOW);
+    const known = nextState(bad, null, NOW);
     assert.deepEqual(known.failing, { database: NOW.toISOString() });
-    assert.deepEqual(findNews(bad, known), { broken: [], mended: [] });
-    assert.deepEqual(findNews(well, known), { broken: [], mended: ["database"] });
-    assert.deepEqual(remember(well, known, NOW).failing, {});
+    assert.deepEqual(findNews(bad, known), { broken: [], recovered: [] });
+    assert.deepEqual(findNews(fine, known), { broken: [], recovered: ["database"] });
+    assert.deepEqual(nextState(fine, known, NOW).failing, {});
   });
 
   it("keeps since when", () => {
     const known = { failing: { database: "2026-06-01T00:00:00.000Z" } };
-    assert.deepEqual(remember(bad, known, NOW).failing, known.failing);
+    assert.deepEqual(nextState(bad, known, NOW).failing, known.failing);
   });
 
   it("says what broke, and never the token when it cannot be sent", async () => {
     const news = findNews(bad, null);
-    assert.equal(tell("bot", news), "bot\nbroken: database does not accept connections");
+    assert.equal(describeNews("bot", news), "bot\nbroken: database does not accept connections");
     const channel = { telegramChat: "1", telegramApiUrl: "http://127.0.0.1:1", webhook: undefined };
     const faults = await sendAlert(channel, "123:token", "x", news);
     assert.equal(faults.length, 1);
