@@ -30,7 +30,7 @@ export interface Allowed {
 
 /** The bot of a world as its users, its operator and its server see it. */
 export class BotDriver {
-  protected readonly world: World;
+  readonly world: World;
 
   constructor(world: World) {
     this.world = world;

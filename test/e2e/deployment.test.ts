@@ -7,13 +7,14 @@ import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
 import { loadImages, removeServer, serverExec, startServer } from "../../sandbox/server.ts";
 import { pulumiOk, randomToken } from "../../sandbox/stack.ts";
 import { blocks, readersTools } from "./documents.ts";
-import { createWorld, eventually, up, type World } from "./world.ts";
+import { eventually } from "./eventually.ts";
+import { createWorld, up, type World } from "./world.ts";
 
 const NEW = "deployment-new";
 const ADMINISTRATOR = "ghp_administrator";
 const CHAT = 77;
 
-describe("docs/DEPLOYMENT.md", function () {
+describe("docs/DEPLOYMENT.md @slow", function () {
   this.timeout(1_200_000);
   let world: World;
   let github: FakeGitHub;

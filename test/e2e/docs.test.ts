@@ -43,7 +43,7 @@ describe("the documents", () => {
     assert.equal(await run("docker", ["ps", "--all", "--quiet", "--filter", "name=throwaway-demo"]), "");
   });
 
-  it("QUICKSTART: every block, in order, from a bare server to a running bot and back", async () => {
+  it("QUICKSTART: every block, in order, from a bare server to a running bot and back @slow", async () => {
     const directory = await mkdtemp(join(tmpdir(), "hockey-docs-"));
     const began = Date.now();
     let port = 5000;

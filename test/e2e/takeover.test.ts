@@ -5,7 +5,8 @@ import { type Seen, startLoad } from "./load.ts";
 import { operate } from "./operator.ts";
 import type { Commits } from "./takeover/machine.ts";
 import { replay } from "./takeover/replay.ts";
-import { createWorld, eventually, unchanged, up, type World } from "./world.ts";
+import { eventually } from "./eventually.ts";
+import { createWorld, unchanged, up, type World } from "./world.ts";
 
 /** How long the load goes on before and after the update, so that what comes late is seen too. */
 const AROUND = 1500;

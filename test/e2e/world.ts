@@ -102,20 +102,3 @@ export async function unchanged(stack: Stack): Promise<boolean> {
   if (exitCode !== 0) console.error(output);
   return exitCode === 0;
 }
-
-/** Asks again and again until an answer is truthy. */
-export async function eventually<T>(
-  question: () => Promise<T> | T,
-  what: string,
-  seconds = 30,
-): Promise<NonNullable<T>> {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const answer = await Promise.resolve()
-      .then(question)
-      .catch(() => undefined);
-    if (answer) return answer;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}

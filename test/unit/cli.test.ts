@@ -167,7 +167,7 @@ describe("a wrong usage", () => {
     [["history", "abc"], "count must be a whole number"],
     [["logs", "1.5"], "lines must be a whole number"],
     [["logs", "--db", "--proxy"], "Arguments db and proxy are mutually exclusive"],
-    [["restore"], "An argument is missing: <backup>"],
+    [["completion"], "An argument is missing: <shell>"],
     [["completion", "fish"], 'shell must be one of "bash", "zsh", not "fish"'],
   ];
   for (const [args, sentence] of CASES)

@@ -13,7 +13,8 @@ import { run } from "../../../sandbox/docker.ts";
 import { serverExec } from "../../../sandbox/server.ts";
 import { pulumiOk } from "../../../sandbox/stack.ts";
 import { operate } from "../operator.ts";
-import { createWorld, eventually, type World } from "../world.ts";
+import { eventually } from "../eventually.ts";
+import { createWorld, type World } from "../world.ts";
 import {
   type Commits,
   CONTAINERS,

@@ -4,7 +4,8 @@ import { crc32, gunzipSync } from "node:zlib";
 import { run } from "../../../sandbox/docker.ts";
 import { loadImages, serverExec } from "../../../sandbox/server.ts";
 import { pulumiOk, type Stack } from "../../../sandbox/stack.ts";
-import { eventually, type World } from "../world.ts";
+import { eventually } from "../eventually.ts";
+import type { World } from "../world.ts";
 import {
   type Commits,
   CONTAINERS,
