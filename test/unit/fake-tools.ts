@@ -15,6 +15,7 @@ import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { stringify } from "yaml";
 import { bundle, type ScriptName, SCRIPTS } from "../../infra/model/scripts.ts";
+import { shellCommand } from "../../infra/model/ssh.ts";
 import { rawConfig } from "./fixtures.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -135,31 +136,35 @@ export class FakeProject {
     return `mv '${later}' '${this.locks}'`;
   }
 
-  /** Runs `./delivery` in the project. @param env further variables; undefined takes one away */
-  async run(args: string[], env: Record<string, string | undefined> = {}): Promise<Ended> {
-    const { exitCode, stdout, stderr } = await execa(
-      process.execPath,
-      ["--import", redirection(this.directory), join(ROOT, "operator/cli.ts"), ...args],
-      {
-        cwd: tmpdir(),
-        env: {
-          HOME: this.directory,
-          PULUMI_BACKEND_URL: `file://${this.directory}/state`,
-          PULUMI_STACK: undefined,
-          GITHUB_ACTOR: "ann",
-          NO_COLOR: "1",
-          // As ./delivery does: it halves the start of each command.
-          NODE_COMPILE_CACHE: join(homedir(), ".cache/hockey-delivery/compile"),
-          ...env,
-        },
-        stdin: "ignore",
-        reject: false,
+  /**
+   * Runs `./delivery` in the project.
+   *
+   * @param env further variables; undefined takes one away
+   * @param typed what somebody types on a terminal; without it there is no terminal
+   */
+  async run(args: string[], env: Record<string, string | undefined> = {}, typed?: string): Promise<Ended> {
+    const command = ["--import", redirection(this.directory), join(ROOT, "operator/cli.ts"), ...args];
+    const onTerminal = ["-qec", shellCommand([process.execPath, ...command]), "/dev/null"];
+    const [program, words] = typed === undefined ? [process.execPath, command] : ["script", onTerminal];
+    const { exitCode, stdout, stderr } = await execa(program, words, {
+      cwd: tmpdir(),
+      env: {
+        HOME: this.directory,
+        PULUMI_BACKEND_URL: `file://${this.directory}/state`,
+        PULUMI_STACK: undefined,
+        GITHUB_ACTOR: "ann",
+        NO_COLOR: "1",
+        // As ./delivery does: it halves the start of each command.
+        NODE_COMPILE_CACHE: join(homedir(), ".cache/hockey-delivery/compile"),
+        ...env,
       },
-    );
+      input: typed ?? "",
+      reject: false,
+    });
     return { status: exitCode ?? -1, stdout, stderr };
   }
 
-  /** Takes a tool away from this project. The machine's own is not found either. */
+  /** Takes a tool away; the machine's own may still be in PATH. */
   remove(tool: "ssh" | "pulumi"): void {
     rmSync(join(this.directory, ".tools/bin", tool));
   }

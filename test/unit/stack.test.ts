@@ -1,94 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { registerHooks } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import * as pulumi from "@pulumi/pulumi";
 import { fingerprint } from "../../infra/model/digest.ts";
-import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
-
-/** What the program registered, by the engine's type and the resource's name. */
-let registered: pulumi.runtime.MockResourceArgs[] = [];
-/** How often the program has run. */
-let runs = 0;
-
-/** An output as the engine would see it. */
-function value<T>(output: pulumi.Output<T>): Promise<T> {
-  return new Promise((resolve) => output.apply(resolve));
-}
-
-function inputsOf(type: string, name: string): Record<string, unknown> {
-  const found = registered.find((resource) => resource.type === type && resource.name === name);
-  assert.ok(
-    found,
-    `${type} ${name} was not registered; there are: ${registered.map((r) => r.name).join(", ")}`,
-  );
-  return found.inputs as Record<string, unknown>;
-}
+import { inputsOf, registered, runProgram, withoutServer } from "./program.ts";
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:remote:Command";
 const VOLUME = "docker:index/volume:Volume";
 
-/** Runs the real program, infra/index.ts, on a configuration; only the engine and `ssh` are not there. */
-async function runProgram(changes: Record<string, unknown> = {}): Promise<void> {
-  registered = [];
-  await pulumi.runtime.setMocks(
-    {
-      newResource(args) {
-        registered.push(args);
-        const state = { ...(args.inputs as object), stdout: `sha256:${"0".repeat(64)}`, imageId: "sha256:1" };
-        return { id: `${args.name}-id`, state };
-      },
-      call(args) {
-        throw new Error(`nothing here calls ${args.token}`);
-      },
-    },
-    "hockey",
-    "test",
-  );
-  const raw = Object.entries({ ...rawConfig(), ...changes });
-  const config = raw.map(([key, given]) => [
-    `hockey:${key}`,
-    typeof given === "string" ? given : JSON.stringify(given),
-  ]);
-  pulumi.runtime.setAllConfig(
-    Object.fromEntries(config) as Record<string, string>,
-    SECRET_KEYS.map((key) => `hockey:${key}`),
-  );
-  // The program runs when it is loaded; another query is another module.
-  runs += 1;
-  const { containers } = (await import(`../../infra/index.ts?run=${runs}`)) as {
-    containers: pulumi.Output<string>[];
-  };
-  await Promise.all(containers.map(value));
-  // The last resource depends on the containers; under mocks nobody tells when it is registered.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-}
+describe("the stack", function () {
+  withoutServer(this);
 
-describe("the stack", () => {
-  const path = process.env.PATH;
-  // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
-  let hooks: ReturnType<typeof registerHooks> | undefined;
-  const bin = mkdtempSync(join(tmpdir(), "no-server-"));
-
-  before(async () => {
-    writeFileSync(join(bin, "ssh"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
-    process.env.PATH = `${bin}:${path ?? ""}`;
-    hooks = registerHooks({
-      resolve: (specifier, context, next) =>
-        specifier === "./guards.ts"
-          ? { url: "data:text/javascript,export const guard = () => {};", shortCircuit: true }
-          : next(specifier, context),
-    });
-    await runProgram();
-  });
-
-  after(() => {
-    hooks?.deregister();
-    process.env.PATH = path;
-    rmSync(bin, { recursive: true });
-  });
+  before(() => runProgram());
 
   it("publishes the proxy's port and no other", () => {
     assert.deepEqual(inputsOf(CONTAINER, "proxy-container").ports, [{ internal: 80, external: 5000 }]);

@@ -66,6 +66,47 @@ describe("commands for backups", function () {
     assert.match(stderr, /^error: Nothing was restored; answer yes, or .*--yes\.$/);
     assert.deepEqual(project.called(), []);
   });
+
+  for (const [answer, status, called] of [
+    ["yes", 0, ["ssh restore-db.sh"]],
+    ["y", 1, []],
+  ] as const) {
+    it(`restore asks on a terminal, and takes "${answer}" for ${status === 0 ? "a yes" : "a no"}`, async () => {
+      project.answer("ssh restore-db.sh", { stdout: "restored\n" });
+      const ended = await project.run(["restore", "latest"], {}, `${answer}\n`);
+      assert.match(
+        ended.stdout,
+        /Replace the database hockey_db on bot\.example\.org by latest\? \(yes\/no\)/,
+      );
+      assert.deepEqual([ended.status, project.called()], [status, called]);
+    });
+  }
+
+  it("restore needs a backup's name", async () => {
+    const { status, stderr } = await project.run(["restore"]);
+    assert.equal(status, 64);
+    assert.match(stderr, /^error: .*backup/);
+  });
+
+  it("restore --drop-old names what it would remove, and removes it with --yes", async () => {
+    const script = {
+      talk: `case " $* " in *' list-old '*) printf 'db_1\\ndb_2\\n' ;; *) echo removed ;; esac`,
+    };
+    project.answer("ssh restore-db.sh", script);
+    const asked = await project.run(["restore", "--drop-old"]);
+    assert.equal(asked.status, 1);
+    assert.match(asked.stderr, /^error: Nothing was removed; answer yes, or .*--yes\.$/);
+    assert.equal(project.calls().length, 1);
+    const done = await project.run(["restore", "--drop-old", "--yes"]);
+    assert.deepEqual([done.status, done.stdout], [0, "removed"]);
+    assert.match(project.calls()[2]?.command ?? "", /\bdrop-old\b/);
+  });
+
+  it("restore --drop-old says so where there is nothing to remove", async () => {
+    project.answer("ssh restore-db.sh", {});
+    const { status, stdout } = await project.run(["restore", "--drop-old"]);
+    assert.deepEqual([status, stdout], [0, "There is no replaced database on bot.example.org."]);
+  });
 });
 
 describe("database upgrade", function () {

@@ -104,9 +104,8 @@ describe("health", function () {
     assert.deepEqual(chat, { path: `/bot${TOKEN}/sendMessage`, body: { chat_id: "-100123", text: message } });
     const text = "does not accept connections";
     const broken = [{ check: "database", container: DOCKER.database, level: "critical", text }];
-    const { text: said, broken: lost } = hook?.body as Record<string, unknown>;
-    const told = { text: said, broken: lost };
-    assert.deepEqual([hook?.path, told], ["/hook", { text: message, broken }]);
+    const told = hook?.body as Record<string, unknown> | undefined;
+    assert.deepEqual([hook?.path, told?.text, told?.broken], ["/hook", message, broken]);
     const { failing } = kept()?.content as { failing: Record<string, string> };
     assert.deepEqual(Object.keys(failing), ["database"]);
   });
@@ -120,10 +119,7 @@ describe("health", function () {
     project.answer("ssh report-status.sh", { stdout: report({ remembered }) });
     assert.equal((await project.run(["health"])).status, 0);
     assert.equal(receiver.requests.length, 2);
-    assert.match(
-      JSON.stringify(receiver.requests[0]?.body),
-      /training_bot on bot\.example\.org\\n\w+: database/,
-    );
+    assert.match(JSON.stringify(receiver.requests), /training_bot on bot\.example\.org\\n\w+: database/);
   });
 
   it("prints JSON for a program, and neither logs nor alerts with --no-alert", async () => {

@@ -1,0 +1,167 @@
+// @ts-nocheck
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "./config.ts";
+import { GITHUB_URN } from "./model/names.ts";
+import type { GitHubSettings } from "./model/schema.ts";
+
+/** Milliseconds for one answer, and the number of tries before GitHub counts as down. */
+const TIMEOUT = 10_000;
+const ATTEMPTS = 3;
+
+/** What a classic token must have, by https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps */
+const SCOPES = ["repo", "workflow"];
+
+/** Permissions that a fine-grained token must have, and a path for each whose reading tests it. */
+const PERMISSIONS = (branch: string) => [
+  { permission: "Secrets", path: "/actions/secrets/public-key" },
+  { permission: "Variables", path: "/actions/variables?per_page=1" },
+  { permission: "Administration", path: "/keys?per_page=1" },
+  { permission: "Contents", path: `/branches/${encodeURIComponent(branch)}` },
+];
+
+/** GitHub's address and the token: what the provider reads from GITHUB_BASE_URL and GITHUB_TOKEN. */
+export interface GitHubAccess {
+  baseUrl: string;
+  token: string;
+}
+
+/** A token or repository that cannot be used; `message` is one sentence. */
+export class GitHubError extends Error {}
+
+/**
+ * Whether this run leaves GitHub as it is. Resources left out of the program would be deleted on GitHub, so the program
+ * always declares them. A run without a token, such as a workflow run, has the engine skip them instead:
+ * `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`.
+ */
+export function skipsGitHub(): boolean {
+  return (process.env.PULUMI_OPTION_EXCLUDE ?? "").split(",").includes(GITHUB_URN) || isPreviewedAlone();
+}
+
+/** A preview of GitHub's side alone compares with the state and needs no token. */
+function isPreviewedAlone(): boolean {
+  return pulumi.runtime.isDryRun() && process.env.PULUMI_OPTION_TARGET === GITHUB_URN;
+}
+
+/**
+ * Checks, where the stack manages GitHub, whether the token allows it. Changes nothing.
+ *
+ * @throws pulumi.RunError with one sentence: what the token lacks, or which key to correct
+ */
+export async function checkGitHub({ github }: Settings): Promise<void> {
+  if (!github?.manage || skipsGitHub()) return;
+  const { GITHUB_TOKEN: token, GITHUB_BASE_URL: baseUrl = "https://api.github.com/" } = process.env;
+  if (!token) {
+    throw new pulumi.RunError(
+      `GITHUB_TOKEN is not set, and \`github.manage\` needs an administrator's; set it, or skip GitHub with PULUMI_OPTION_EXCLUDE='${GITHUB_URN}'. Nothing was changed.`,
+    );
+  }
+  try {
+    await checkToken(github, { baseUrl, token });
+  } catch (error) {
+    throw error instanceof GitHubError ? new pulumi.RunError(`${error.message} Nothing was changed.`) : error;
+  }
+}
+
+/**
+ * Checks that a token may do what the stack does on GitHub: set secrets and variables, publish workflow files, keep
+ * environments. Whether a fine-grained token may also write shows only on writing.
+ *
+ * @throws GitHubError with one sentence
+ */
+export async function checkToken(
+  github: Pick<GitHubSettings, "owner" | "repository" | "branch">,
+  access: GitHubAccess,
+): Promise<void> {
+  const { owner, repository, branch } = github;
+  if (access.token.startsWith("ghs_")) {
+    throw new GitHubError(
+      "GITHUB_TOKEN is that of a workflow run, which may never set secrets or workflow files; use an administrator's.",
+    );
+  }
+  const ask = (path: string) => request(access, `/repos/${owner}/${repository}${path}`);
+  const answer = await ask("");
+  refuseUnusable(answer);
+  if (answer.status === 404) {
+    throw new GitHubError(
+      `The repository ${owner}/${repository} does not exist, or GITHUB_TOKEN may not see it; correct \`github.owner\` or \`github.repository\`, or use another token.`,
+    );
+  }
+  if (((await answer.json()) as { archived?: boolean }).archived) {
+    throw new GitHubError(
+      `The repository ${owner}/${repository} is archived; take it out of the archive, or set \`github.manage\` to false.`,
+    );
+  }
+  const scopes = answer.headers.get("x-oauth-scopes");
+  if (scopes === null) await checkPermissions(github, ask);
+  else checkScopes(scopes.split(/, */));
+  const there = await ask(`/branches/${encodeURIComponent(branch)}`);
+  refuseUnusable(there);
+  if (there.status === 404) {
+    throw new GitHubError(
+      `The repository ${owner}/${repository} has no branch ${branch}; correct \`github.branch\`, or push it.`,
+    );
+  }
+}
+
+/** GitHub.com's API has a host of its own; a GitHub Enterprise Server has it below /api/v3. */
+function apiUrl(baseUrl: string): string {
+  const base = baseUrl.replace(/\/+$/, "");
+  return /\/\/(api\.)?github\.com$/.test(base) ? "https://api.github.com" : `${base}/api/v3`;
+}
+
+async function request({ baseUrl, token }: GitHubAccess, path: string, attempt = 1): Promise<Response> {
+  const api = apiUrl(baseUrl);
+  const headers = { authorization: `Bearer ${token}`, accept: "application/vnd.github+json" };
+  const response = await fetch(`${api}${path}`, { headers, signal: AbortSignal.timeout(TIMEOUT) }).catch(
+    () => undefined,
+  );
+  if (response !== undefined && response.status < 500) return response;
+  if (attempt < ATTEMPTS) return request({ baseUrl, token }, path, attempt + 1);
+  throw new GitHubError(
+    `GitHub does not answer at ${api} (${response?.status ?? "no connection"}); try again later.`,
+  );
+}
+
+/** Refuses answers that every request can get: a bad token, a used-up rate limit. */
+function refuseUnusable(response: Response): void {
+  if (response.status === 401) {
+    throw new GitHubError(
+      "GitHub does not accept GITHUB_TOKEN (mistyped, expired or revoked); make a new one.",
+    );
+  }
+  const isLimited = response.status === 429 || response.headers.get("x-ratelimit-remaining") === "0";
+  if (isLimited && !response.ok) {
+    const reset = Number(response.headers.get("x-ratelimit-reset"));
+    const when = reset ? `at ${new Date(reset * 1000).toISOString().slice(11, 16)} UTC` : "in a few minutes";
+    throw new GitHubError(`GitHub's rate limit for GITHUB_TOKEN is used up; try again ${when}.`);
+  }
+}
+
+function checkScopes(held: string[]): void {
+  const lacking = SCOPES.filter((scope) => !held.includes(scope));
+  if (lacking.length === 0) return;
+  throw new GitHubError(
+    `GITHUB_TOKEN lacks ${list(lacking, "the scope", "the scopes")}; add them at https://github.com/settings/tokens, or use another token.`,
+  );
+}
+
+async function checkPermissions(
+  { owner, repository, branch }: Pick<GitHubSettings, "owner" | "repository" | "branch">,
+  ask: (path: string) => Promise<Response>,
+): Promise<void> {
+  const lacking: string[] = [];
+  for (const { permission, path } of PERMISSIONS(branch)) {
+    const answer = await ask(path);
+    refuseUnusable(answer);
+    if (answer.status === 403 || (answer.status === 404 && permission !== "Contents"))
+      lacking.push(permission);
+  }
+  if (lacking.length === 0) return;
+  throw new GitHubError(
+    `GITHUB_TOKEN lacks ${list(lacking, "the permission", "the permissions")}; give it Administration, Contents, Environments, Secrets, Variables and Workflows (read and write) for ${owner}/${repository}.`,
+  );
+}
+
+function list(names: string[], one: string, many: string): string {
+  return `${names.length === 1 ? one : many} ${names.join(" and ")}`;
+}

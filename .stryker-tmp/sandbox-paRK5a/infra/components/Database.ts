@@ -1,0 +1,127 @@
+// @ts-nocheck
+import docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { digest } from "../model/digest.ts";
+import { DATABASE_MEMORY, DATABASE_STOP_SECONDS } from "../model/limits.ts";
+import { COMPONENTS, dockerNames } from "../model/names.ts";
+import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
+import { dataDirectory, supportWarning } from "../model/postgres.ts";
+import type { DatabaseSettings } from "../model/schema.ts";
+import { SECRET_MODE, type ServerFile } from "../server-files.ts";
+import { containerOptions, hardened } from "./container.ts";
+import type { Network } from "./Network.ts";
+import type { Server } from "./Server.ts";
+
+/** The password, as the file on the server that PostgreSQL's image reads when it makes the database. */
+export function passwordFile(password: pulumi.Output<string>): ServerFile {
+  return { path: INSTALLED.password, mode: SECRET_MODE, content: password };
+}
+
+interface DatabaseArgs {
+  server: Server;
+  network: Network;
+  settings: DatabaseSettings;
+  password: pulumi.Output<string>;
+  /** `name` of the configuration. */
+  botName: string;
+}
+
+/**
+ * PostgreSQL, reachable on the bot's network alone.
+ *
+ * On the server: a container and the volume with the data. Replacing the container interrupts the bot for the seconds
+ * that PostgreSQL takes to stop and start. The volume is protected, and stays on the server even when it is deleted
+ * here: only the documented second step (docs/QUICKSTART.md) loses data. Another major version has another volume, to
+ * which `./delivery database upgrade` moves the data; the old volume leaves the stack and stays on the server.
+ */
+export class Database extends pulumi.ComponentResource {
+  /** Name of the container, which is its host name for the bot. */
+  readonly containerName: pulumi.Output<string>;
+  /** Done when PostgreSQL answers; what needs the database depends on it. */
+  readonly ready: pulumi.Resource;
+  /** Sets the role's password from the secret file, whenever that has changed. */
+  readonly setPassword: (name: string, opts: pulumi.CustomResourceOptions) => pulumi.Resource;
+
+  constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
+    super(COMPONENTS.database, name, {}, opts);
+    const { server, settings, password } = args;
+    const warning = supportWarning(settings.image, new Date());
+    if (warning !== undefined) void pulumi.log.warn(warning, this);
+    const volume = this.declareVolume(name, args);
+    const image = new docker.RemoteImage(
+      `${name}-image`,
+      { name: settings.image, keepLocally: true },
+      { parent: this, provider: server.docker },
+    );
+    const container = new docker.Container(
+      `${name}-container`,
+      containerArgs(args, image.imageId, volume.name),
+      containerOptions(this, server.docker, [server]),
+    );
+    this.containerName = container.name;
+    this.ready = server.run(
+      `${name}-ready`,
+      { script: "await-healthy.sh", names: {}, words: ["database"], rerunOn: container.id },
+      { parent: this },
+    );
+    const names = { CONTAINER: container.name, ROLE: settings.user, DATABASE: settings.name };
+    this.setPassword = (resource, options) =>
+      server.run(resource, { script: "set-password.sh", names, rerunOn: password.apply(digest) }, options);
+    this.registerOutputs({ containerName: this.containerName });
+  }
+
+  private declareVolume(name: string, { server, settings, botName }: DatabaseArgs): docker.Volume {
+    const usual = dockerNames(botName).data;
+    const volume = settings.volume ?? usual;
+    return new docker.Volume(
+      // A volume of another name is another resource: a protected one cannot be replaced.
+      volume === usual ? `${name}-data` : `${name}-data-${volume}`,
+      { name: volume },
+      { parent: this, provider: server.docker, protect: true, retainOnDelete: true },
+    );
+  }
+}
+
+function containerArgs(
+  { server, network, settings, botName }: DatabaseArgs,
+  image: pulumi.Output<string>,
+  volume: pulumi.Output<string>,
+): docker.ContainerArgs {
+  return {
+    ...hardened(DATABASE_MEMORY),
+    name: dockerNames(botName).database,
+    image,
+    networkMode: network.networkName,
+    envs: [
+      `POSTGRES_USER=${settings.user}`,
+      `POSTGRES_DB=${settings.name}`,
+      `POSTGRES_PASSWORD_FILE=${IN_CONTAINER.password}`,
+    ],
+    mounts: [
+      { type: "volume", source: volume, target: dataDirectory(settings.image) },
+      {
+        type: "bind",
+        source: serverPaths(server.settings).secretsDirectory,
+        target: IN_CONTAINER.secrets,
+        readOnly: true,
+      },
+    ],
+    healthcheck: {
+      // Over TCP: while the image makes the database, PostgreSQL answers on its socket already.
+      tests: ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", settings.user, "-d", settings.name],
+      interval: "2s",
+      timeout: "5s",
+      retries: 15,
+      // As Docker writes a minute: any other spelling would show as a difference for ever.
+      startPeriod: "1m0s",
+    },
+    // What the image's entrypoint needs to take over the volume and to become the user postgres.
+    capabilities: {
+      drops: ["ALL"],
+      adds: ["CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID"],
+    },
+    destroyGraceSeconds: DATABASE_STOP_SECONDS,
+    stopTimeout: DATABASE_STOP_SECONDS,
+    wait: false,
+  };
+}

@@ -1,0 +1,172 @@
+// @ts-nocheck
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import github from "@pulumi/github";
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../config.ts";
+import { hasRepositoryKey } from "../model/git.ts";
+import { COMPONENTS, ENVIRONMENTS } from "../model/names.ts";
+import { serverPaths } from "../model/paths.ts";
+import type { GitHubSettings } from "../model/schema.ts";
+import type { Server } from "./Server.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const WORKFLOWS = ".github/workflows";
+
+/** Workflows of this program's own repository, useless in the bot's. */
+const OWN_WORKFLOWS = ["ci.yml"];
+
+/**
+ * GitHub's side of the delivery: secrets and variables for the workflows, and their environments; the workflow files,
+ * where the bot has a repository of its own; and the deploy key, where the server reads that repository over SSH.
+ *
+ * On the server: at most that key, made there; only its public half leaves it. On GitHub: a change is applied at once
+ * and starts no run. Deleting it removes secrets, variables, environments and published files, and the key on both
+ * sides, without which the server can fetch no further commit. The administrator's token comes from GITHUB_TOKEN and is
+ * never stored.
+ */
+class Repository extends pulumi.ComponentResource {
+  /** What must exist before the server can read the bot's repository. */
+  readonly access: pulumi.Resource[] = [];
+
+  constructor(
+    name: string,
+    args: { github: GitHubSettings; settings: Settings; server: Server },
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super(COMPONENTS.repository, name, {}, opts);
+    const { owner, repository, branch, infraRepository } = args.github;
+    const provider = new github.Provider(`${name}-provider`, { owner }, { parent: this });
+    // Names on GitHub are unique: create-before-delete would delete the replacement.
+    const options = { parent: this, provider, deleteBeforeReplace: true };
+
+    for (const [secretName, value] of Object.entries(secrets(args.settings))) {
+      new github.ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, options);
+    }
+    new github.ActionsVariable(
+      `${name}-INFRA_REPOSITORY`,
+      {
+        ...{ repository, variableName: "INFRA_REPOSITORY" },
+        value: infraRepository ?? `${owner}/${repository}`,
+      },
+      options,
+    );
+    this.declareEnvironments(name, args.github, options);
+    if (infraRepository !== undefined) this.publishWorkflows(name, { repository, branch }, options);
+    if (hasRepositoryKey(args.settings)) this.access.push(this.publishKey(name, repository, args, options));
+    this.registerOutputs();
+  }
+
+  /** A deploy key opens one repository; this one may only read. */
+  private publishKey(
+    name: string,
+    repository: string,
+    { server, settings }: { server: Server; settings: Settings },
+    options: pulumi.CustomResourceOptions,
+  ): pulumi.Resource {
+    const file = serverPaths(server.settings).repositoryKey;
+    const pair = server.run(
+      `${name}-key`,
+      {
+        script: "make-repository-key.sh",
+        names: {},
+        words: ["make", file],
+        // A key that drift found missing is made anew.
+        rerunOn: server.driftedAt,
+        remove: ["remove", file],
+      },
+      // A child of the server, so that a run which skips GitHub still manages it.
+      { parent: server },
+    );
+    return new github.RepositoryDeployKey(
+      `${name}-deploy-key`,
+      { repository, title: `${settings.name} on ${server.settings.host}`, key: pair.stdout, readOnly: true },
+      options,
+    );
+  }
+
+  /** Both give their secrets to runs of the deployed branch only; only production may require reviewers. */
+  private declareEnvironments(
+    name: string,
+    { repository, branch, reviewers }: GitHubSettings,
+    options: pulumi.CustomResourceOptions,
+  ): void {
+    for (const environment of Object.values(ENVIRONMENTS)) {
+      const isAttended = environment === ENVIRONMENTS.attended;
+      const declared = new github.RepositoryEnvironment(
+        `${name}-${environment}`,
+        {
+          ...{ repository, environment },
+          deploymentBranchPolicy: { protectedBranches: false, customBranchPolicies: true },
+          ...(isAttended && reviewers.length > 0 && { reviewers: [{ users: reviewers }] }),
+        },
+        options,
+      );
+      new github.RepositoryEnvironmentDeploymentPolicy(
+        `${name}-${environment}-branch`,
+        { repository, environment: declared.environment, branchPattern: branch },
+        options,
+      );
+    }
+  }
+
+  /** One after the other: concurrent commits on one branch conflict. */
+  private publishWorkflows(
+    name: string,
+    at: { repository: string; branch: string },
+    options: pulumi.CustomResourceOptions,
+  ): void {
+    let previous: pulumi.Resource[] = [];
+    for (const file of publishedWorkflows()) {
+      const published = new github.RepositoryFile(
+        `${name}-${file}`,
+        {
+          ...at,
+          file: `${WORKFLOWS}/${file}`,
+          content: readFileSync(join(ROOT, WORKFLOWS, file), "utf8"),
+          // The same for every file and change, and it starts no run.
+          commitMessage: "Workflows as hockey-delivery has them [skip ci]",
+          overwriteOnCreate: true,
+        },
+        { ...options, dependsOn: previous },
+      );
+      previous = [published];
+    }
+  }
+}
+
+/** The workflow files that belong in the bot's repository, and their README. */
+function publishedWorkflows(): string[] {
+  return readdirSync(join(ROOT, WORKFLOWS))
+    .filter((file) => !OWN_WORKFLOWS.includes(file))
+    .sort();
+}
+
+/** The workflows' secrets, by name. */
+function secrets({ server, sshPrivateKey, githubSecrets }: Settings): Record<string, pulumi.Input<string>> {
+  const connection = {
+    SSH_HOST: server.host,
+    SSH_PORT: String(server.port),
+    SSH_USERNAME: server.user,
+    SSH_PRIVATE_KEY: sshPrivateKey ?? "",
+    DEPLOY_PATH: server.deployPath,
+  };
+  return Object.fromEntries(
+    Object.entries({ ...connection, ...githubSecrets }).map(([key, value]) => [key, pulumi.secret(value)]),
+  );
+}
+
+/**
+ * Declares GitHub's side where the stack manages it, after checkGitHub has found that possible; otherwise does nothing.
+ *
+ * @returns what must exist before the server can read the bot's repository
+ */
+export function manageGitHub(
+  name: string,
+  { settings, server }: { settings: Settings; server: Server },
+): pulumi.Resource[] {
+  const { github } = settings;
+  // The plugin reads the token from the environment. The SDK would copy it into the stack's state in clear.
+  delete process.env.GITHUB_TOKEN;
+  return github?.manage ? new Repository(name, { github, settings, server }).access : [];
+}

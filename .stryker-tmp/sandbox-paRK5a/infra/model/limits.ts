@@ -1,0 +1,59 @@
+/**
+ * Times and sizes that one part promises and another relies on. Seconds and MiB, unless a name says otherwise.
+ *
+ * The budget of a release: `DRAIN + BOT_STOP + HEALTHY` must end before `HOLD`, at which the gate opens by itself.
+ *
+ * Requests survive a failed release only where giving up and putting back end before `PROXY_HOLD`. These limits alone do
+ * not promise that: `HEALTHY` is as long as `PROXY_HOLD`. A release that crashes, or that Docker calls unhealthy, is
+ * given up within UNHEALTHY_SECONDS; one that starts too slowly for its health check to fail loses requests.
+ */
+// @ts-nocheck
+
+
+/** Requests in flight get this long to finish before the bot is stopped all the same. */
+export const DRAIN_SECONDS = 20;
+/** Between SIGTERM and SIGKILL: what is in flight, and the poller's last answer. */
+export const BOT_STOP_SECONDS = 30;
+/** A release that neither gets healthy nor fails is given up after this. */
+export const HEALTHY_SECONDS = 60;
+/** A new image must stay up for this long before requests are let in. */
+export const STEADY_SECONDS = 5;
+/** The gate opens by itself after this: longer than any swap, so only an abandoned one meets it. */
+export const HOLD_SECONDS = 120;
+/** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
+export const UPGRADE_HOLD_SECONDS = 900;
+/** Caddy gives up on a held request after this (scripts/server/container/Caddyfile). */
+export const PROXY_HOLD_SECONDS = 60;
+/** Answers under way get this long when the proxy itself is stopped. */
+export const PROXY_STOP_SECONDS = 30;
+/** PostgreSQL gets this long to write everything down; being killed costs it a recovery. */
+export const DATABASE_STOP_SECONDS = 120;
+/** From the start of PostgreSQL, or of Docker after a boot, to its first answer: initdb on a slow disk. */
+export const READY_SECONDS = 120;
+
+/** How Docker asks the bot whether it is healthy; failures before `startPeriod` has passed do not count. */
+export const HEALTH_CHECK = { interval: 5, timeout: 5, retries: 3, startPeriod: 10 } as const;
+/** Docker calls a bot that never answers unhealthy after at most this. */
+export const UNHEALTHY_SECONDS =
+  HEALTH_CHECK.startPeriod + HEALTH_CHECK.retries * (HEALTH_CHECK.interval + HEALTH_CHECK.timeout);
+/** The server's git waits this long for an answer of the repository's host. */
+export const GIT_SECONDS = 20;
+
+/** The bot's memory. */
+export const BOT_MEMORY = 512;
+/** PostgreSQL's memory: four times its default shared_buffers (128 MiB). */
+export const DATABASE_MEMORY = 512;
+/** Caddy's memory; a held request costs some 50 KiB. */
+export const PROXY_MEMORY = 256;
+/** Against a fork bomb in the bot or in PostgreSQL; threads count too. */
+export const CONTAINER_PIDS = 256;
+
+/** Below this much free disk no image is built: a build would fill the disk of the database. */
+export const BUILD_FREE_MB = 1024;
+/** What a backup or restore must leave free beside what it writes. */
+export const BACKUP_FREE_MB = 256;
+/** Images of earlier releases that are kept: how far back a rollback builds nothing. */
+export const KEPT_IMAGES = 5;
+
+/** From this major version on, PostgreSQL's image keeps its data in a subdirectory named after the version. */
+export const FIRST_VERSIONED_POSTGRES = 18;

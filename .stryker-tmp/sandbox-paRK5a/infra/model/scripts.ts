@@ -1,0 +1,162 @@
+// @ts-nocheck
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { INSTALLED, serverPaths } from "./paths.ts";
+import { type FactName, factsByName, type StackSettings } from "./server-settings.ts";
+
+/**
+ * How the scripts of scripts/server/ are called: with arguments by name, through the environment.
+ *
+ * A script is *installed* if its caller outlives this program: cron, a boot, a watcher, or a resource of Pulumi's, whose
+ * deletion must work without this program's files, and which must not run again for a changed comment. All other scripts
+ * are *uploaded* with each call, so that script and caller always have the same version.
+ */
+
+/** What one script takes. */
+interface Script {
+  /** Facts of the stack: an installed script reads them from the settings file, an uploaded one is given them. */
+  facts: readonly FactName[];
+  /** What only the caller knows. */
+  own?: readonly string[];
+  /** What only the caller knows, and may leave out. */
+  optional?: readonly string[];
+  installed?: true;
+}
+
+const GATE = ["PROXY", "GATE", "HOLD_SECONDS", "DRAIN_SECONDS"] as const;
+const HEALTH = [
+  ...(["BOT", "PROXY", "PAGE", "GATE", "HEALTHY_FINGERPRINTS"] as const),
+  ...(["HEALTHY_SECONDS", "STEADY_SECONDS", "CONTAINER_PIDS"] as const),
+] as const;
+
+/** Every script, with the names that it takes. */
+export const SCRIPTS = {
+  /** Waits until the bot (`bot`) or PostgreSQL (`database`) is healthy. */
+  "await-healthy.sh": { facts: [...HEALTH, "DATABASE_CONTAINER", "READY_SECONDS"], installed: true },
+  "backup-db.sh": { facts: [], installed: true },
+  "build-image.sh": {
+    facts: [
+      ...(["REPOSITORY", "GIT_SSH", "MIRROR", "BUILD_LOG", "BUILD_LOCK", "REVISION_LABEL"] as const),
+      ...(["BUILD_FREE_MB", "KEPT_IMAGES"] as const),
+    ],
+    own: ["IMAGE", "COMMIT"],
+    installed: true,
+  },
+  "check-files.sh": { facts: ["DEPLOY_PATH", "MANIFEST", "REPOSITORY_KEY"] },
+  "check-server.sh": {
+    facts: [
+      ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "DRIFTED", "UPGRADE_JOURNAL"] as const),
+      ...(["BOT", "DATABASE_CONTAINER", "VOLUME", "SWITCHING_STAGE"] as const),
+      ...(["REPOSITORY", "MIRROR", "GIT_SSH", "GIT_SECONDS"] as const),
+    ],
+    own: ["COMMIT", "KEY"],
+    optional: ["MAJOR"],
+  },
+  "find-commit.sh": {
+    facts: ["REPOSITORY", "BRANCH", "MIRROR", "GIT_SSH", "GIT_SECONDS"],
+    optional: ["COMMIT"],
+  },
+  "hold-requests.sh": { facts: GATE, installed: true },
+  /** `install` or `remove`, then the deploy path: a removal needs nothing else. */
+  "install-backup-cron.sh": { facts: ["BIN", "BACKUP_LOG"], optional: ["SCHEDULE"], installed: true },
+  /** `install` or `remove`; the archive comes after the script. */
+  "install-files.sh": {
+    facts: [
+      ...(["DEPLOY_PATH", "BACKUP_PATH", "MANIFEST"] as const),
+      ...(["HEALTHY_FINGERPRINTS", "HEALTH", "DRIFT", "DRIFTED"] as const),
+    ],
+  },
+  "list-containers.sh": {
+    facts: ["BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL"],
+    own: ["COMMIT"],
+  },
+  /** `make` or `remove`, then the file. */
+  "make-repository-key.sh": { facts: [], installed: true },
+  "reload-proxy.sh": { facts: ["PROXY", "CADDYFILE"], installed: true },
+  "report-status.sh": {
+    facts: [
+      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "GATE", "CERTIFICATES", "REVISION_LABEL"] as const),
+      ...(["PORT", "HEALTH_PATH", "PUBLIC_PORT", "DOMAIN", "ROLE", "DATABASE"] as const),
+      ...(["BACKUP_MANIFEST", "DRIFT", "HEALTH"] as const),
+    ],
+  },
+  "restart-bot.sh": {
+    facts: [...GATE, ...HEALTH, "RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"],
+  },
+  "restore-db.sh": { facts: [], optional: ["BACKUP"], installed: true },
+  "set-password.sh": { facts: [], own: ["CONTAINER", "ROLE", "DATABASE"], installed: true },
+  "show-logs.sh": { facts: [], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
+  "upgrade-db.sh": { facts: [], optional: ["MAJOR", "IMAGE", "VOLUME"], installed: true },
+} as const satisfies Record<string, Script>;
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+type Own<S extends ScriptName> = (typeof SCRIPTS)[S] extends { own: readonly (infer N extends string)[] }
+  ? N
+  : never;
+type Optional<S extends ScriptName> = (typeof SCRIPTS)[S] extends {
+  optional: readonly (infer N extends string)[];
+}
+  ? N
+  : never;
+
+/** What the caller of a script gives it by name; with `Value` a Pulumi input on the side of the program. */
+export type Arguments<S extends ScriptName, Value = string> = Record<Own<S>, Value> &
+  Partial<Record<Optional<S>, Value>>;
+
+/** The words `env NAME=value … HOW`. A name without a value is left out. */
+export function byName(names: Partial<Record<string, string>>, how: string[]): string[] {
+  const given = Object.entries(names).filter(([, value]) => value !== undefined);
+  return given.length === 0
+    ? how
+    : ["env", ...given.map(([name, value]) => `${name}=${value ?? ""}`), ...how];
+}
+
+/** A call of an installed script. `words` are its positional arguments, at most two. */
+export function installedCall<S extends ScriptName>(
+  script: S,
+  at: Parameters<typeof serverPaths>[0],
+  names: Arguments<S>,
+  words: string[] = [],
+): string[] {
+  const { bin, settings } = serverPaths(at);
+  const facts = SCRIPTS[script].facts.length > 0 ? { SETTINGS: settings } : {};
+  return byName({ ...facts, ...names }, [`${bin}/${script}`, ...words]);
+}
+
+/** A call of a script that goes along on standard input (`bundle`). */
+export function uploadedCall<S extends ScriptName>(
+  script: S,
+  settings: StackSettings,
+  names: Arguments<S>,
+  words: string[] = [],
+): string[] {
+  const all = factsByName(settings);
+  const facts = Object.fromEntries(SCRIPTS[script].facts.map((name) => [name, all[name]]));
+  return byName({ ...facts, ...names }, ["bash", "-s", ...(words.length > 0 ? ["--", ...words] : [])]);
+}
+
+/** Where all that is put or run on the server is in this project. */
+export const SERVER_SCRIPTS = join(import.meta.dirname, "..", "..", "scripts", "server");
+
+/** Names of the installed scripts. */
+export function installedScripts(): ScriptName[] {
+  return (Object.keys(SCRIPTS) as ScriptName[]).filter((script) => "installed" in SCRIPTS[script]);
+}
+
+/** A script whose `source` lines of scripts/server/lib/ are replaced by those files. */
+export function bundle(script: ScriptName): string {
+  return inline(readFileSync(join(SERVER_SCRIPTS, script), "utf8"), (lib) =>
+    readFileSync(join(SERVER_SCRIPTS, "lib", lib), "utf8"),
+  );
+}
+
+/** Replaces each line `source "${BASH_SOURCE[0]%/*}/lib/NAME.sh"` by what `read` gives for NAME.sh. */
+export function inline(text: string, read: (lib: string) => string): string {
+  return text.replace(/^source "\$\{BASH_SOURCE\[0\]%\/\*\}\/lib\/([\w-]+\.sh)"$/gm, (_, lib: string) =>
+    read(lib).trimEnd(),
+  );
+}
+
+/** Where an installed script is on the server, below the deploy path. */
+export const installedAs = (script: string) => `${INSTALLED.bin}/${script}`;

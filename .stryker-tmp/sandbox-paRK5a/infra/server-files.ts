@@ -1,0 +1,61 @@
+// @ts-nocheck
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type * as pulumi from "@pulumi/pulumi";
+import * as tar from "tar-stream";
+import { digest } from "./model/digest.ts";
+import { INSTALLED } from "./model/paths.ts";
+import { installedAs, installedScripts, SERVER_SCRIPTS } from "./model/scripts.ts";
+
+/** The files that the stack puts on the server, and how they travel. */
+
+/** Permissions of a file that only the deploy user may read. */
+export const SECRET_MODE = 0o600;
+
+/** A file that the stack puts on the server. */
+export interface ServerFile {
+  /** Path below `server.deployPath`. */
+  path: string;
+  /** Permissions; `SECRET_MODE` for secrets. */
+  mode: number;
+  content: pulumi.Input<string>;
+}
+
+/** A file for the server that this project has in scripts/server/. */
+export function fileFrom(source: string, path: string, mode: number): ServerFile & { content: string } {
+  return { path, mode, content: readFileSync(join(SERVER_SCRIPTS, source), "utf8") };
+}
+
+/** The installed scripts and what they source. */
+export function scriptFiles(): ServerFile[] {
+  const libs = readdirSync(join(SERVER_SCRIPTS, "lib")).map((file) => `lib/${file}`);
+  return [...installedScripts(), ...libs]
+    .sort()
+    .map((file) => fileFrom(file, installedAs(file), file.startsWith("lib/") ? 0o644 : 0o755));
+}
+
+/** A tar archive in base64 with the files and their manifest; the same files give the same text. */
+export async function archive(files: { path: string; mode: number; content: string }[]): Promise<string> {
+  const pack = tar.pack();
+  const mtime = new Date(0);
+  for (const name of directories(files.map(({ path }) => path))) {
+    const isSecret = files.some(({ path, mode }) => dirname(path) === name && mode === SECRET_MODE);
+    pack.entry({ name, type: "directory", mode: isSecret ? 0o700 : 0o755, mtime });
+  }
+  for (const { path, mode, content } of files) pack.entry({ name: path, mode, mtime }, content);
+  const manifest = files.map(({ path, content }) => `${digest(content)}  ${path}\n`).join("");
+  pack.entry({ name: INSTALLED.manifest, mode: SECRET_MODE, mtime }, manifest);
+  pack.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of pack) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("base64");
+}
+
+/** Every directory that the paths go through, parents first. */
+function directories(paths: string[]): string[] {
+  const parents = (path: string): string[] => {
+    const parent = dirname(path);
+    return parent === "." ? [] : [...parents(parent), parent];
+  };
+  return [...new Set(paths.flatMap(parents))];
+}

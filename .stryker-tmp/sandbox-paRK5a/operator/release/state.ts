@@ -1,0 +1,85 @@
+// @ts-nocheck
+import { COMPONENTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
+import { OperatorError } from "../command.ts";
+import { pulumi } from "../pulumi.ts";
+import { lastLine } from "../run.ts";
+import type { Stack } from "../stack.ts";
+
+/** A resource as `pulumi stack export` writes it. Only the properties that commands read are named. */
+export interface ExportedResource {
+  urn: string;
+  type: string;
+  id?: string;
+  protect?: boolean;
+  inputs?: Record<string, unknown>;
+  outputs?: Record<string, unknown>;
+  dependencies?: string[];
+  propertyDependencies?: Record<string, string[]>;
+}
+
+/** What `pulumi stack export` writes and `pulumi stack import` reads. */
+export interface ExportedState {
+  deployment: {
+    pending_operations?: { type: string; resource: { urn: string } }[];
+    resources?: ExportedResource[];
+  };
+}
+
+/** What a release needs to know of Pulumi's state. Resources go by their names in the program. */
+export interface State {
+  /** Operations that an update began and did not finish: "updating" "bot-hold". */
+  pending: { operation: string; resource: string }[];
+  /** Containers, by Docker's id. */
+  containers: { id: string; resource: string }[];
+  /** Data volumes; `volume` is Docker's name. */
+  volumes: { urn: string; resource: string; volume: unknown; isProtected: boolean }[];
+  /** The command that built the bot's image, and the commit it built. */
+  image?: { urn: string; commit?: unknown };
+  /** The host key of the server that all of this is on. */
+  hostKey?: string;
+}
+
+/** Reads Pulumi's state of a stack. @throws OperatorError when the backend is out of reach */
+export async function readState(stack: Stack): Promise<State> {
+  return parseState(await exportState(stack));
+}
+
+/** The state as Pulumi has it, to be changed and imported again. @throws OperatorError when the backend is out of reach */
+export async function exportState(stack: Stack): Promise<ExportedState> {
+  const { status, stdout, stderr } = await pulumi(stack, ["stack", "export"]);
+  if (status !== 0) throw new OperatorError(`The stack's state cannot be read: ${lastLine(stderr)}`);
+  return JSON.parse(stdout) as ExportedState;
+}
+
+export function parseState({ deployment }: ExportedState): State {
+  const { pending_operations: pending = [], resources = [] } = deployment;
+  const build = resources.find(({ type, urn }) => type === TYPES.command && nameOf(urn) === RESOURCES.image);
+  const component = resources.find(({ type }) => type === COMPONENTS.image);
+  const provider = resources.find(({ type }) => type === TYPES.dockerProvider);
+  return {
+    pending: pending.map(({ type, resource }) => ({ operation: type, resource: nameOf(resource.urn) })),
+    containers: resources.flatMap(({ type, id, urn }) =>
+      type === TYPES.container && id ? [{ id, resource: nameOf(urn) }] : [],
+    ),
+    volumes: resources
+      .filter(({ type, urn }) => type === TYPES.volume && nameOf(urn).startsWith(RESOURCES.data))
+      .map(({ urn, inputs, protect }) => ({
+        ...{ urn, resource: nameOf(urn), volume: inputs?.name },
+        isProtected: protect === true,
+      })),
+    image: build && { urn: build.urn, commit: component?.outputs?.commit },
+    hostKey: provider && pinnedKey(provider.inputs?.sshOpts),
+  };
+}
+
+/** The name that the program gave a resource. */
+const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);
+
+/** How infra/model/ssh.ts hands the pinned key to OpenSSH. */
+const PIN = "KnownHostsCommand=/bin/echo %H ";
+
+/** @param sshOpts the Docker provider's: its inputs are text, and a list is JSON */
+function pinnedKey(sshOpts: unknown): string | undefined {
+  const options = typeof sshOpts === "string" ? (JSON.parse(sshOpts) as string[]) : [];
+  return options.find((option) => option.startsWith(PIN))?.slice(PIN.length);
+}

@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# The stack's block in the crontab of the deploy user: each deploy path has one of its own.
+
+cron_begin() {
+  echo "# BEGIN backups of $1 (written by the stack; changes are lost)"
+}
+
+cron_end() {
+  echo "# END backups of $1"
+}
+
+# The deploy paths of all stacks of this user, a line each.
+cron_deploy_paths() {
+  crontab -l 2>/dev/null | sed -n "s/^$(cron_begin '\(\S*\)')\$/\1/p"
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Restarts the bot as a release would: the gate closes, requests in flight finish, the bot stops and starts, the gate
+# opens when it is healthy. Uploaded with each call; installed scripts, which may be of another version, are not used.
+set -euo pipefail
+: "${BOT:?}" "${PROXY:?}" "${PAGE:?}" "${GATE:?}" "${HOLD_SECONDS:?}" "${DRAIN_SECONDS:?}" "${HEALTHY_SECONDS:?}"
+: "${STEADY_SECONDS:?}" "${HEALTHY_FINGERPRINTS:?}" "${CONTAINER_PIDS:?}"
+: "${RESTORE_JOURNAL:?}" "${UPGRADE_JOURNAL:?}" "${STANDSTILL_STAGES:?}"
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
+source "${BASH_SOURCE[0]%/*}/lib/health.sh"
+
+main() {
+  # A bot that came up now would write to the database that is being left.
+  if grep -qsE "^stage=($STANDSTILL_STAGES)\$" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"; then
+    refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
+  fi
+  has_container "$BOT" ||
+    refuse "There is no container $BOT on the server; put it there with: ./delivery deploy"
+  say "holding new requests"
+  hold_requests
+  say "restarting $BOT"
+  # Docker itself knows the container's grace before it kills.
+  docker restart "$BOT" >/dev/null
+  say "waiting until it is healthy"
+  await_bot
+}
+
+main

@@ -1,0 +1,154 @@
+// @ts-nocheck
+import { Agent, request } from "node:http";
+import type { FakeTelegram } from "../../sandbox/telegram.ts";
+
+/** What visitors and a chat have seen of the bot while it was under load. */
+export interface Seen {
+  requests: number;
+  /** Requests to write that were told that they have. */
+  written: number;
+  /** One line for each request that had another end than success. */
+  failed: string[];
+  /** Requests that met the end of a kept connection and were sent once more on a new one, as every browser does. */
+  resent: number;
+  slowestSeconds: number;
+  /** Polls that were ended by another poller. */
+  overlaps: number;
+  messages: number;
+  /** Messages that were never answered. */
+  lost: number;
+  /** Answers beyond the first to one message. */
+  doubled: number;
+}
+
+export interface Load {
+  /** Ends the load, waits for every answer and says what was seen. */
+  stop(): Promise<Seen>;
+}
+
+const GETS_PER_SECOND = 20;
+const POSTS_PER_SECOND = 5;
+const MESSAGES_PER_SECOND = 2;
+/** How long a request may take before it counts as failed: longer than the proxy holds one. */
+const REQUEST_SECONDS = 90;
+/** How long the last messages may wait for their answers. */
+const ANSWER_SECONDS = 40;
+
+let lastChat = 1_000_000;
+
+/**
+ * Visitors read and write, half of them on connections that they keep, and somebody writes to the bot on Telegram.
+ *
+ * The load does not wait for answers: what is slow piles up, as it does with real visitors.
+ *
+ * @param token of the bot that is written to, where the fake Telegram knows several
+ */
+export function startLoad(url: string, telegram: FakeTelegram, token?: string): Load {
+  const kept = new Agent({ keepAlive: true });
+  const pending = new Set<Promise<void>>();
+  const seen = { requests: 0, written: 0, failed: [] as string[], resent: 0, slowestSeconds: 0 };
+  const chats: number[] = [];
+  const overlapsBefore = telegram.overlaps();
+
+  const visit = (method: "GET" | "POST") => {
+    const agent = seen.requests % 2 === 0 ? kept : undefined;
+    seen.requests += 1;
+    const began = Date.now();
+    const resend = () => {
+      seen.resent += 1;
+      return ask(url, method, undefined);
+    };
+    const visited = ask(url, method, agent, resend).then((fault) => {
+      seen.slowestSeconds = Math.max(seen.slowestSeconds, (Date.now() - began) / 1000);
+      if (fault === undefined && method === "POST") seen.written += 1;
+      if (fault !== undefined) {
+        const at = new Date(began).toISOString().slice(11, 23);
+        seen.failed.push(`${at} ${method} after ${Date.now() - began} ms: ${fault}`);
+      }
+    });
+    pending.add(visited);
+    void visited.then(() => pending.delete(visited));
+  };
+  const write = () => {
+    lastChat += 1;
+    chats.push(lastChat);
+    telegram.sendAsUser({ text: "/train load 1", chat_id: lastChat, token });
+  };
+  const every = (perSecond: number, action: () => void) => setInterval(action, 1000 / perSecond);
+  const timers = [
+    every(GETS_PER_SECOND, () => {
+      visit("GET");
+    }),
+    every(POSTS_PER_SECOND, () => {
+      visit("POST");
+    }),
+    every(MESSAGES_PER_SECOND, write),
+  ];
+
+  return {
+    async stop() {
+      timers.forEach(clearInterval);
+      await Promise.all(pending);
+      kept.destroy();
+      const answers = () => {
+        const count = new Map(chats.map((chat) => [chat, 0]));
+        for (const { chat } of telegram.sent()) {
+          const before = count.get(Number(chat.id));
+          if (before !== undefined) count.set(Number(chat.id), before + 1);
+        }
+        return [...count.values()];
+      };
+      const deadline = Date.now() + ANSWER_SECONDS * 1000;
+      while (answers().includes(0) && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+      return {
+        ...seen,
+        overlaps: telegram.overlaps() - overlapsBefore,
+        messages: chats.length,
+        lost: answers().filter((count) => count === 0).length,
+        doubled: answers().reduce((sum, count) => sum + Math.max(0, count - 1), 0),
+      };
+    },
+  };
+}
+
+/**
+ * Gives what was wrong with the answer; nothing where it was as it should be.
+ *
+ * @param resend what is done when the server ended a kept connection just as the request was sent on it: nobody can
+ *   tell such a request from one that never left, and a server that closes idle connections cannot prevent it
+ *   (RFC 9112, section 9.3.1)
+ */
+function ask(
+  url: string,
+  method: "GET" | "POST",
+  agent: Agent | undefined,
+  resend?: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const [path, wanted] = method === "GET" ? ["/", 200] : ["/api/trainings", 201];
+    const body = method === "GET" ? undefined : JSON.stringify({ player: "load", what: "load", minutes: 1 });
+    const headers =
+      body === undefined ? {} : { "content-type": "application/json", "content-length": body.length };
+    const sent = request(
+      new URL(path, url),
+      { method, headers, agent: agent ?? false, timeout: REQUEST_SECONDS * 1000 },
+      (response) => {
+        response.resume();
+        response.on("end", () => {
+          resolve(response.statusCode === wanted ? undefined : `status ${response.statusCode ?? 0}`);
+        });
+        response.on("error", (error) => {
+          resolve(error.message);
+        });
+      },
+    );
+    sent.on("timeout", () => sent.destroy(new Error(`no answer in ${REQUEST_SECONDS} s`)));
+    sent.on("error", (error: NodeJS.ErrnoException) => {
+      const ended = sent.reusedSocket && error.code === "ECONNRESET";
+      resolve(ended && resend ? resend() : error.message);
+    });
+    sent.end(body);
+  });
+}

@@ -1,0 +1,302 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { rebootServer } from "../../sandbox/server.ts";
+import { BACKUP, BackupDriver, BACKUPS, cron, HOME, restore, RESTORE_DB } from "./backup-driver.ts";
+import { createWorld, up, type World } from "./world.ts";
+
+const READY = "until docker exec training_bot_db pg_isready -q -h 127.0.0.1 -U hockey; do sleep 0.2; done";
+/** Data with which the bot does not start: its first statement is refused. */
+const BOT_FAILS = `CREATE FUNCTION broken() RETURNS event_trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE 'broken on purpose'; END $$;
+  CREATE EVENT TRIGGER broken ON ddl_command_start EXECUTE FUNCTION broken();`;
+const BOT_STARTS = "DROP EVENT TRIGGER broken; DROP FUNCTION broken";
+
+describe("a database", function () {
+  this.timeout(300_000);
+  let world: World;
+  let bot: BackupDriver;
+
+  before(async () => {
+    world = await createWorld("restore");
+    bot = new BackupDriver(world);
+    await up(world);
+    await bot.fill();
+  });
+
+  after(() => world.close());
+
+  describe("a restore", () => {
+    let good: string;
+    let original: string;
+
+    before(async () => {
+      await bot.clear();
+      await bot.fill();
+      original = await bot.players();
+      good = (await bot.backup()).file;
+    });
+
+    it("brings yesterday back, keeps today, and no visitor notices", async () => {
+      await bot.sql("DELETE FROM games; UPDATE players SET name = 'ruined'");
+      const started = await bot.startedAt();
+      const backups = (await bot.files()).length;
+      const statuses: number[] = [];
+      const over = new AbortController();
+      const visitor = (async () => {
+        while (!over.signal.aborted) {
+          statuses.push(
+            await fetch(world.url)
+              .then(({ status }) => status)
+              .catch(() => 0),
+          );
+          await sleep(20);
+        }
+      })();
+      const { status, output } = await bot.attempt(`${restore(good)} --yes`);
+      over.abort();
+      await visitor;
+      assert.equal(status, 0, output);
+      assert.equal(await bot.players(), original);
+      assert.equal(await bot.sql("SELECT count(*) FROM games"), "500");
+      assert.deepEqual([...new Set(statuses)], [200], `${statuses.length} requests`);
+      assert.ok(statuses.length > 20);
+      assert.notEqual(await bot.startedAt(), started);
+      const old = /kept as (\w+)/.exec(output)?.[1] ?? "";
+      assert.equal(await bot.sql("SELECT count(DISTINCT name) FROM players", old), "1");
+      assert.equal((await bot.files()).length, backups + 1, "a safety dump was taken");
+      assert.match(
+        (await bot.attempt(`${RESTORE_DB} drop-old </dev/null`)).output,
+        /There is no terminal to ask on; pass --yes/,
+      );
+      await bot.sh(`${RESTORE_DB} drop-old --yes`);
+      assert.equal(await bot.besides(), "0");
+    });
+
+    it("asks first", async () => {
+      const { status, output } = await bot.attempt(`${restore("latest")} </dev/null`);
+      assert.equal(status, 1);
+      assert.match(output, /This replaces the database hockey_db by hockey_db_.* verified: yes/);
+    });
+
+    const header = "-- PostgreSQL database dump\\n-- Dumped from database version";
+    const trailer = "CREATE TABLE other_things (id int);\\n-- PostgreSQL database dump complete";
+    const BAD: [what: string, make: string, reason: RegExp][] = [
+      ["truncated by one byte", "head -c -1 GOOD >BAD", /is damaged: gzip cannot read it to its end/],
+      ["cut in half", "head -c $(($(stat -c %s GOOD) / 2)) GOOD >BAD", /is damaged/],
+      ["with one bit flipped", "perl -0777 -pe 'substr($_, 2000, 1) ^= chr(1)' GOOD >BAD", /is damaged/],
+      [
+        "with one bit flipped and a checksum",
+        "perl -0777 -pe 'substr($_, 2000, 1) ^= chr(1)' GOOD >BAD; sed s/GOOD/BAD/ GOOD.sha256 >BAD.sha256",
+        /is not what was written \(its checksum differs/,
+      ],
+      [
+        "half a dump in a perfect archive",
+        "zcat GOOD | head -n 60 | gzip >BAD",
+        /is not complete: pg_dump did not/,
+      ],
+      ["of an empty dump", "gzip </dev/null >BAD", /is not a dump by pg_dump/],
+      [
+        "without a table",
+        `printf -- '${header} 13.1\\n-- PostgreSQL database dump complete\\n' | gzip >BAD`,
+        /is empty: it has no tables/,
+      ],
+      [
+        "of another database",
+        "zcat GOOD | sed '1s/hockey_db/chess_db/' | gzip >BAD",
+        /is of the database chess_db, not/,
+      ],
+      [
+        "of other tables",
+        `printf -- '${header} 13.1\\n${trailer}\\n' | gzip >BAD`,
+        /no table in common with hockey_db/,
+      ],
+      [
+        "of a newer PostgreSQL",
+        `printf -- '${header} 99.1\\n${trailer}\\n' | gzip >BAD`,
+        /is from PostgreSQL 99 and the server runs 13/,
+      ],
+      ["with faulty SQL", "zcat GOOD | sed 's/^CREATE VIEW/CREATE WIEV/' | gzip >BAD", /cannot be restored/],
+    ];
+    for (const [what, make, reason] of BAD) {
+      it(`refuses a backup ${what} and touches nothing`, async () => {
+        const bad = "hockey_db_2021-01-01_000000.sql.gz";
+        await bot.sh(`cd ${BACKUPS}; ${make.replaceAll("GOOD", good).replaceAll("BAD", bad)}`);
+        const state = "docker inspect -f '{{.State.StartedAt}}' training_bot; ls -a " + BACKUPS;
+        const before = await bot.sh(state);
+        const there = await bot.players();
+        const { status, output } = await bot.attempt(`${restore(bad)} --yes --no-safety-dump`);
+        const after = (await bot.sh(state)).replace("\nrestore.log", "");
+        await bot.sh(`rm -f ${BACKUPS}/${bad}*`);
+        assert.equal(status, 1, output);
+        assert.match(output, reason);
+        assert.equal(after, before.replace("\nrestore.log", ""));
+        assert.equal(await bot.players(), there);
+        assert.equal(await bot.besides(), "0");
+      });
+    }
+
+    it("goes back when the bot does not get well on the restored data", async () => {
+      await bot.sql(BOT_FAILS);
+      const { file: bad } = await bot.backup();
+      await bot.sql(`${BOT_STARTS}; UPDATE players SET name = 'today'`);
+      const today = await bot.players();
+      const { status, output } = await bot.attempt(`${restore(bad)} --yes --no-safety-dump`);
+      await bot.sh(`rm ${BACKUPS}/${bad}*`);
+      assert.equal(status, 1, output);
+      assert.match(output, /The bot does not get healthy on the data of/);
+      assert.match(output, /what was there is back/);
+      assert.equal(await bot.players(), today);
+      assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
+    });
+
+    const OTHERS = ["loading", "checking", "holding", "stopping", "starting"].map((stage) => [
+      stage,
+      " @slow",
+    ]);
+    for (const [stage = "", slow = ""] of [["swapping"], ...OTHERS]) {
+      it(`goes back by itself when it is killed while ${stage}${slow}`, async () => {
+        await bot.sql("UPDATE players SET name = 'today'");
+        const today = await bot.players();
+        const { output } = await bot.attempt(`${restore(good)} --yes --no-safety-dump & pid=$!
+          until grep -qs stage=${stage} ${BACKUPS}/.restore || ! kill -0 $pid; do :; done
+          kill -KILL $pid; wait $pid
+          until [[ ! -e ${BACKUPS}/.restore ]] || ((SECONDS > 60)); do sleep 0.1; done; flock ${BACKUPS}/.lock true`);
+        assert.doesNotMatch(output, /^restored /m);
+        assert.match(await bot.sh(`tail -n 1 ${BACKUPS}/restore.log`), /what was there is back/);
+        assert.equal(await bot.players(), today);
+        assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
+        assert.equal((await fetch(world.url)).status, 200);
+        assert.equal(await bot.besides(), "0");
+      });
+    }
+
+    it("goes back after a reboot in its midst, and then catches up on the backup that is due", async () => {
+      const today = await bot.players();
+      const aside = "/home/deploy/aside";
+      await bot.sh(
+        `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
+      );
+      await bot.sh(cron("install", "0 6 1 1 *"));
+      await bot.sh(`nohup ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
+        until grep -qs stage=swapping ${BACKUPS}/.restore; do :; done`);
+      await rebootServer(world.server);
+      await bot.untilVerified(60);
+      assert.match(await bot.sh(`cat ${HOME}/backup.log`), /what was there is back/);
+      assert.equal(await bot.players(), today);
+      assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
+      assert.equal(await bot.sh(`ls ${BACKUPS}/.restore 2>/dev/null || true`), "");
+      await bot.sh(`${cron("remove")}; mv ${aside}/* ${BACKUPS}`);
+    });
+
+    it("works on a new, empty database: the server is gone, the backup is not", async () => {
+      const emptied =
+        "docker run --rm -v training_bot_db_data:/data --entrypoint find postgres:13 /data -mindepth 1 -delete";
+      await bot.sh(`docker stop training_bot_db; ${emptied}; docker start training_bot_db; ${READY}`);
+      const { status, output } = await bot.attempt(`time ${restore(good)} --yes`);
+      assert.equal(status, 0, output);
+      assert.equal(await bot.players(), original);
+      assert.equal(await bot.sql("INSERT INTO players (name) VALUES ('new') RETURNING id"), "1001");
+    });
+  });
+
+  /** Starts a backup, acts in the middle of its dump, and gives how it ended. */
+  const disturb = (path: string, act: string) =>
+    bot.attempt(
+      `sudo -u deploy ${BACKUP} & pid=$!
+       until (($(stat -c %s ${path}/.partial 2>/dev/null || echo 0) > 1000000)) || ! kill -0 $pid; do sleep 0.02; done
+       ${act}
+       wait $pid`,
+      "root",
+    );
+
+  const leftovers = (path: string) =>
+    bot.sh(
+      `find ${path} -type f ! -name .lock ! -name manifest.jsonl ! -name restore.log; docker ps -aq --filter name=_verify`,
+    );
+
+  /** Adds a table of this many rows; a million are some 150 MB. */
+  async function grow(rows: number): Promise<void> {
+    await bot.settle();
+    await bot.clear();
+    await bot.sql(`CREATE TABLE big AS SELECT i AS id, md5(i::text) || md5((i * 7)::text) || md5((i * 13)::text) AS text
+      FROM generate_series(1, ${rows}) i; ALTER TABLE big ADD PRIMARY KEY (id)`);
+  }
+  const shrink = () => bot.sql("DROP TABLE big");
+
+  describe("of 50 MB", () => {
+    before(() => grow(300_000));
+    after(shrink);
+
+    it("a dump whose pg_dump is killed leaves nothing", async () => {
+      const { status, output } = await disturb(BACKUPS, "pkill -KILL -x pg_dump");
+      assert.equal(status, 1, output);
+      assert.match(output, /The dump broke off \(pg_dump 137, gzip 0/);
+      assert.equal(await leftovers(BACKUPS), "");
+    });
+
+    it("a dump whose PostgreSQL is killed leaves nothing @slow", async () => {
+      const { status, output } = await disturb(BACKUPS, "docker kill training_bot_db >/dev/null");
+      await bot.sh(`docker start training_bot_db >/dev/null; ${READY}`);
+      assert.equal(status, 1, output);
+      assert.match(output, /The dump broke off/);
+      assert.equal(await leftovers(BACKUPS), "");
+    });
+  });
+
+  describe("of 200 MB @slow", () => {
+    const SMALL = "/mnt/small";
+
+    before(() => grow(1_350_000));
+    after(shrink);
+
+    it("is refused before the dump on a disk without room, and leaves nothing when the room goes during it", async () => {
+      await bot.settle({}, SMALL);
+      const mount = (megabytes: number) =>
+        bot.sh(
+          `umount ${SMALL} 2>/dev/null; mkdir -p ${SMALL}; mount -t tmpfs -o size=${megabytes}m,uid=$(id -u deploy),mode=0700 tmpfs ${SMALL}`,
+          "root",
+        );
+      await mount(100);
+      const refused = await bot.attempt(BACKUP);
+      assert.equal(refused.status, 1);
+      assert.match(
+        refused.output,
+        /has \d+ MB left and a backup needs \d+; make room there\. No backup was begun/,
+      );
+      await mount(700);
+      const full = await disturb(
+        SMALL,
+        // The dump goes on writing between the look and the deed.
+        `until fallocate -l $(($(df --output=avail -B1 ${SMALL} | tail -n 1) - 1000000)) ${SMALL}/.filler; do :; done`,
+      );
+      assert.equal(full.status, 1, full.output);
+      assert.match(full.output, /The dump broke off .*No space left on device/);
+      await bot.sh(`rm ${SMALL}/.filler`, "root");
+      assert.equal(await leftovers(SMALL), "");
+      await bot.sh(`umount ${SMALL}`, "root");
+      await bot.settle();
+    });
+
+    it("is backed up, verified and restored", async () => {
+      const megabytes = Number(await bot.sql("SELECT pg_database_size('hockey_db') / 1048576"));
+      assert.ok(megabytes >= 200, `${megabytes} MB`);
+      const watch = `while [[ ! -e /tmp/done ]]; do
+        echo "$(($(du -sm ${BACKUPS} | cut -f 1))) $(docker exec training_bot_db_verify df --output=used -m /var/lib/postgresql/data 2>/dev/null | grep -E "^ *[0-9]+$")"; sleep 0.2; done`;
+      await bot.sh(`rm -f /tmp/done; nohup bash -c '${watch}' >/tmp/usage 2>/dev/null &`);
+      const { output } = await bot.attempt(`time ${BACKUP}`);
+      const usage = await bot.sh(
+        "touch /tmp/done; sort -n /tmp/usage | awk '{ if ($1 > a) a = $1; if ($2 > b) b = $2 } END { print a, b }'",
+      );
+      const restored = await bot.attempt(`time ${restore("latest")} --yes --no-safety-dump`);
+      assert.equal(restored.status, 0, restored.output);
+      console.log(`      ${megabytes} MB database; peak in MB (backups, throwaway's memory): ${usage}`);
+      for (const text of [output, restored.output]) {
+        console.log(text.replace(/^/gm, "      | "));
+      }
+      assert.match(output, /found the same/);
+      assert.equal(await bot.sql("SELECT count(*) FROM big"), "1350000");
+      await bot.sh(`${RESTORE_DB} drop-old --yes`);
+    });
+  });
+});

@@ -1,0 +1,65 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { VERBS } from "../../operator/verbs.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const read = (...path: string[]) => readFileSync(join(ROOT, ...path), "utf8");
+
+/** The text of all code that prints something to an operator. */
+function code(): string {
+  return [
+    ...[
+      "infra",
+      "infra/components",
+      "infra/model",
+      "operator",
+      "operator/commands",
+      "operator/release",
+      ".github/scripts",
+    ],
+    ...[
+      "operator/health",
+      "operator/database",
+      "scripts",
+      "scripts/server",
+      "scripts/server/lib",
+      "examples/hockey",
+    ],
+  ]
+    .flatMap((directory) =>
+      readdirSync(join(ROOT, directory), { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => read(directory, name)),
+    )
+    .join("\n");
+}
+
+describe("docs/DEPLOYMENT.md", () => {
+  it("explains only sentences that the code prints", () => {
+    const table = read("docs", "DEPLOYMENT.md").split("## Troubleshooting")[1] ?? "";
+    const cells = [...table.matchAll(/^\| (`.*?`) +\|/gm)].map(([, cell = ""]) => cell);
+    const sentences = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text = ""]) => text));
+    assert.ok(sentences.length > 25, `${sentences.length} sentences`);
+    const all = code();
+    for (const sentence of sentences)
+      for (const part of sentence.split(" … ")) assert.ok(all.includes(part), `nobody prints: ${part}`);
+  });
+
+  it("names only commands that there are", () => {
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+    for (const document of [
+      "README.md",
+      "docs/DEPLOYMENT.md",
+      "docs/QUICKSTART.md",
+      "docs/ARCHITECTURE.md",
+    ]) {
+      for (const [, name = ""] of read(document).matchAll(/npm run ([\w:]+)/g))
+        assert.ok(name in scripts, `${document}: npm run ${name}`);
+      for (const [, name = ""] of read(document).matchAll(/\.\/delivery (database upgrade|[a-z]+)/g))
+        assert.ok(name in VERBS, `${document}: ./delivery ${name}`);
+    }
+  });
+});

@@ -1,0 +1,30 @@
+// @ts-nocheck
+import { parseConfig, type Settings } from "../../infra/config.ts";
+import { SECRET_KEYS } from "../../infra/model/schema.ts";
+
+export { SECRET_KEYS };
+
+/** A complete configuration as Pulumi would hand it over; tests change one thing in it. */
+export function rawConfig(): Record<string, unknown> {
+  return {
+    commit: "3f786850e387550fdab836ed7e6dc881de23001b",
+    server: {
+      host: "bot.example.org",
+      hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJfkoV0uQWzPSmUVp5iNFAyqnJzp8fZpBdYm3dlbgqE root@bot",
+    },
+    app: { repository: "https://github.com/example/hockey.git" },
+    postgresPassword: "correct horse / battery@staple",
+    telegramToken: "123456789:AAFakeTokenForTestsOnly-0123456789ab",
+    secretKey: "0123456789abcdef0123456789abcdef",
+  };
+}
+
+/** What a configuration looks like to `parseConfig` when every secret is stored as one. */
+export function isSecret(key: string): boolean {
+  return (SECRET_KEYS as string[]).includes(key);
+}
+
+/** The settings of `rawConfig`, with changes at its top level. */
+export function settings(changes: Record<string, unknown> = {}): Settings {
+  return parseConfig({ ...rawConfig(), ...changes }, isSecret);
+}

@@ -1,0 +1,113 @@
+// @ts-nocheck
+import { COMPONENTS, dockerNames, PARTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
+import { parsePlainConfig } from "../../infra/model/schema.ts";
+import { sshOptions } from "../../infra/model/ssh.ts";
+import type { Report } from "../../operator/health/checks.ts";
+import type { FakeProject } from "./fake-tools.ts";
+import { rawConfig } from "./fixtures.ts";
+
+/** What Pulumi and a server say of the stack of `rawConfig`, where a release runs and everything is healthy. */
+
+/** The release that runs, and the one that is to come. */
+export const [OLD, NEW] = ["a1".repeat(20), "b2".repeat(20)] as const;
+
+const { name, server } = parsePlainConfig(rawConfig());
+export const DOCKER = dockerNames(name);
+
+export const urn = (type: string, resource: string) => `urn:pulumi:test::hockey::${type}::${resource}`;
+
+/** The state; `changes` replace its pending operations or its resources. */
+export function exported(
+  changes: { pending?: [type: string, urn: string][]; hostKey?: string } = {},
+): string {
+  const { pending = [], hostKey = server.hostKey } = changes;
+  const resource = (type: string, resource: string, rest: object = {}) => ({
+    ...{ urn: urn(type, resource), type },
+    ...rest,
+  });
+  return JSON.stringify({
+    version: 3,
+    deployment: {
+      pending_operations: pending.map(([type, of]) => ({ type, resource: { urn: of } })),
+      resources: [
+        resource("pulumi:pulumi:Stack", "hockey-test"),
+        resource("github:index/actionsSecret:ActionsSecret", "github-SSH_HOST"),
+        resource(TYPES.dockerProvider, "server-docker", {
+          inputs: { sshOpts: JSON.stringify(sshOptions({ ...server, hostKey }, false)) },
+        }),
+        resource(TYPES.command, RESOURCES.image),
+        resource(COMPONENTS.image, PARTS.image, { outputs: { commit: OLD } }),
+        resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: true }),
+        resource(TYPES.container, "bot-container", { id: "id-bot" }),
+        resource(TYPES.container, "database-container", { id: "id-database" }),
+        resource(TYPES.container, "proxy-container", { id: "id-proxy" }),
+      ],
+    },
+  });
+}
+
+/** What is on the server, as list-containers.sh prints it. */
+export function listed({ commit = OLD, without = [] as string[], more = [] as string[] } = {}): string {
+  const containers = [
+    `container ${DOCKER.bot} id-bot running ${commit}`,
+    `container ${DOCKER.database} id-database running -`,
+    `container ${DOCKER.proxy} id-proxy running -`,
+  ];
+  return [
+    "image sha256:1",
+    ...containers.filter((line) => !without.some((id) => line.includes(id))),
+    ...more,
+  ].join("\n");
+}
+
+/** The history, newest first, as Pulumi prints it. */
+export function history(...updates: [commit: string, result: string, app?: object][]): string {
+  return JSON.stringify(
+    updates.map(([commit, result, app], index) => ({
+      ...{ kind: "update", result, message: `deploy ${commit.slice(0, 7)}, by ann` },
+      startTime: new Date(Date.UTC(2026, 0, 20 - index)).toISOString(),
+      endTime: new Date(Date.UTC(2026, 0, 20 - index, 0, 0, 9)).toISOString(),
+      config: {
+        "hockey:commit": { value: commit, secret: false },
+        "hockey:secretKey": { secret: true },
+        ...(app && { "hockey:app": { value: "{}", objectValue: app, secret: false } }),
+      },
+    })),
+  );
+}
+
+const base64 = (status: number, body: unknown) =>
+  Buffer.from(`HTTP/1.1 ${status} X\r\nServer: x\r\n\r\n${JSON.stringify(body)}`).toString("base64");
+
+/** What report-status.sh prints. */
+export function report(changes: Partial<Report> = {}): string {
+  const now = Date.now();
+  const backup = { file: "hockey_db.sql.gz", time: new Date(now).toISOString(), bytes: 2048, verified: true };
+  const whole: Report = {
+    clock: now / 1000,
+    timeZone: "UTC",
+    containers: [DOCKER.bot, DOCKER.database, DOCKER.proxy].map((container) => ({
+      ...{ name: container, status: "running", health: "healthy", restarts: 0 },
+      ...{ started: "2026-01-01T00:00:00Z", created: "2026-01-01T00:00:00Z", commit: OLD },
+    })),
+    memory: { [DOCKER.bot]: "35MiB / 512MiB" },
+    ...{ databaseReady: true, gateClosed: false },
+    health: base64(200, { poller: { seconds_since_success: 3 } }),
+    ...{ healthMilliseconds: 9, page: base64(200, {}) },
+    disk: { size: 100 * 1024 ** 3, free: 50 * 1024 ** 3 },
+    ...{ load: "0 0 0", certificate: "" },
+    ...{ backup, verifiedBackup: backup, drift: null, remembered: null },
+  };
+  return JSON.stringify({ ...whole, ...changes });
+}
+
+/** Answers for a release that succeeds: OLD runs, NEW is what the repository has. */
+export function answerRelease(project: FakeProject): FakeProject {
+  return project
+    .answer("ssh find-commit.sh", { stdout: `${NEW}\n` })
+    .answer("ssh list-containers.sh", { stdout: listed() })
+    .answer("ssh await-healthy.sh", {})
+    .answer("pulumi stack export", { stdout: exported() })
+    .answer("pulumi stack history", { stdout: history([OLD, "succeeded", { repository: "/old" }]) })
+    .answer("pulumi up", { stdout: "updating\n" });
+}

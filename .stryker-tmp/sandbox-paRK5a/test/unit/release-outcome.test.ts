@@ -1,0 +1,64 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { type Attempt, outcome, releaseToPutBack } from "../../operator/release/outcome.ts";
+
+const [NEW, OLD] = ["a1".repeat(20), "b2".repeat(20)] as const;
+const config = { commit: NEW, app: { port: 5000 } };
+const previous = {
+  ...{ kind: "update", succeeded: true, started: new Date(0), seconds: 1, message: "" },
+  ...{ commit: OLD, config: { commit: OLD, app: { port: 4000 } } },
+};
+const attempt: Attempt = { verb: "deploy", config, isHealthy: true, seconds: 7.04, previous };
+const broken: Attempt = { ...attempt, isHealthy: false };
+
+describe("the release to put back", () => {
+  it("is none while the new one is healthy", () => {
+    assert.equal(releaseToPutBack(attempt), undefined);
+  });
+
+  it("is the previous one, with the configuration that it had", () => {
+    assert.deepEqual(releaseToPutBack(broken), { commit: OLD, app: { port: 4000 } });
+  });
+
+  it("is none where nothing was live before", () => {
+    assert.equal(releaseToPutBack({ ...broken, previous: undefined }), undefined);
+  });
+});
+
+describe("the end of a release", () => {
+  it("is a success that names what was live before", () => {
+    assert.deepEqual(outcome(attempt), {
+      succeeded: true,
+      message: "deploy: a1a1a1a is live (before: b2b2b2b), 7.0 s",
+      live: config,
+    });
+  });
+
+  it("is a success that names nothing where it is the first", () => {
+    const { message } = outcome({ ...attempt, verb: "rollback", previous: undefined });
+    assert.equal(message, "rollback: a1a1a1a is live, 7.0 s");
+  });
+
+  it("is a failure that leaves nothing healthy where nothing can be put back", () => {
+    assert.deepEqual(outcome({ ...broken, previous: undefined }), {
+      succeeded: false,
+      message: `The deploy of ${NEW} failed after 7.0 s; there is no earlier release to put back.`,
+    });
+  });
+
+  it("is a failure that makes the release live again that was put back", () => {
+    const back = { commit: OLD };
+    assert.deepEqual(outcome(broken, { config: back, isHealthy: true, seconds: 12 }), {
+      succeeded: false,
+      message: `The deploy of ${NEW} failed after 7.0 s; ${OLD} is back, 12.0 s after the command.`,
+      live: back,
+    });
+  });
+
+  it("is a failure that says so where the earlier release is not healthy either", () => {
+    assert.deepEqual(outcome(broken, { config: { commit: OLD }, isHealthy: false, seconds: 12 }), {
+      succeeded: false,
+      message: `The deploy of ${NEW} failed after 7.0 s, and ${OLD} could not be put back either; see above and ./delivery health.`,
+    });
+  });
+});

@@ -1,0 +1,164 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { COMPONENTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
+import { sshOptions } from "../../infra/model/ssh.ts";
+import { parsePlainConfig } from "../../infra/model/schema.ts";
+import { parseInventory } from "../../operator/release/inventory.ts";
+import { withoutServer } from "../../operator/release/server-migration.ts";
+import { type ExportedState, parseState } from "../../operator/release/state.ts";
+import { rawConfig } from "./fixtures.ts";
+
+const COMMIT = "a1".repeat(20);
+const { server } = parsePlainConfig(rawConfig());
+const urn = (type: string, name: string) => `urn:pulumi:test::hockey::${type}::${name}`;
+const resource = (type: string, name: string, rest: object = {}) => ({ urn: urn(type, name), type, ...rest });
+const state = (...resources: ReturnType<typeof resource>[]) => parseState({ deployment: { resources } });
+
+const provider = (sshOpts: unknown) =>
+  resource(TYPES.dockerProvider, "server-docker", { inputs: { sshOpts } });
+
+describe("Pulumi's state", () => {
+  it("is empty before the first update", () => {
+    assert.deepEqual(parseState({ deployment: {} }), {
+      ...{ pending: [], containers: [], volumes: [] },
+      ...{ image: undefined, hostKey: undefined },
+    });
+  });
+
+  it("tells what an update has begun and not finished, by the resource's name", () => {
+    const { pending } = parseState({
+      deployment: {
+        pending_operations: [
+          {
+            type: "creating",
+            resource: { urn: urn(`${COMPONENTS.bot}$${TYPES.container}`, "bot-container") },
+          },
+        ],
+      },
+    });
+    assert.deepEqual(pending, [{ operation: "creating", resource: "bot-container" }]);
+  });
+
+  it("knows the containers that were made, by their ids", () => {
+    const { containers } = state(
+      resource(TYPES.container, "bot-container", { id: "1" }),
+      resource(TYPES.container, "not-made"),
+      resource(TYPES.command, "bot-hold", { id: "2" }),
+    );
+    assert.deepEqual(containers, [{ id: "1", resource: "bot-container" }]);
+  });
+
+  it("knows the data volumes, also of another name than usual, and whether they are protected", () => {
+    const { volumes } = state(
+      resource(TYPES.volume, RESOURCES.data, { inputs: { name: "v13" }, protect: true }),
+      resource(TYPES.volume, `${RESOURCES.data}-v17`, { inputs: { name: "v17" } }),
+      resource(TYPES.volume, "proxy-data", { inputs: { name: "certificates" }, protect: true }),
+      resource(TYPES.command, RESOURCES.data, { inputs: { name: "no volume" }, protect: true }),
+    );
+    assert.deepEqual(volumes, [
+      { urn: urn(TYPES.volume, RESOURCES.data), resource: RESOURCES.data, volume: "v13", isProtected: true },
+      {
+        ...{ urn: urn(TYPES.volume, `${RESOURCES.data}-v17`), resource: `${RESOURCES.data}-v17` },
+        ...{ volume: "v17", isProtected: false },
+      },
+    ]);
+  });
+
+  it("knows which commit the image is of", () => {
+    const build = resource(TYPES.command, RESOURCES.image);
+    const others = [
+      resource(TYPES.command, "server-files"),
+      resource(COMPONENTS.image, RESOURCES.image, { outputs: { commit: COMMIT } }),
+      resource(COMPONENTS.bot, "bot", { outputs: { commit: "another" } }),
+    ];
+    assert.deepEqual(state(...others, build).image, { urn: build.urn, commit: COMMIT });
+    assert.equal(state(...others).image, undefined);
+    assert.deepEqual(state(build).image, { urn: build.urn, commit: undefined });
+    assert.equal(state(build, resource(COMPONENTS.image, "release")).image?.commit, undefined);
+  });
+
+  it("knows the server by the host key that the Docker provider pins", () => {
+    for (const withKey of [true, false]) {
+      const options = JSON.stringify(sshOptions(server, withKey));
+      const others = [
+        resource(TYPES.command, "server-files"),
+        resource("docker:index/network:Network", "network"),
+      ];
+      assert.equal(state(...others, provider(options)).hostKey, server.hostKey);
+    }
+  });
+
+  it("knows no server where the provider pins none", () => {
+    for (const sshOpts of [undefined, JSON.stringify(["-o", "BatchMode=yes"])]) {
+      assert.equal(state(provider(sshOpts)).hostKey, undefined);
+    }
+    assert.equal(state(resource(TYPES.dockerProvider, "server-docker")).hostKey, undefined);
+  });
+});
+
+describe("a state that forgets the server", () => {
+  const kept = {
+    ...resource("pulumi:pulumi:Stack", "hockey-test", { outputs: { commit: COMMIT } }),
+    ...{ dependencies: [], propertyDependencies: {} },
+  };
+  const secret = "github:index/actionsSecret:ActionsSecret";
+  const exported: ExportedState & { version: number } = {
+    version: 3,
+    deployment: {
+      pending_operations: [{ type: "creating", resource: { urn: "bot" } }],
+      resources: [
+        kept,
+        resource(TYPES.dockerProvider, "server-docker"),
+        resource("pulumi:providers:command", "default"),
+        resource("pulumi:providers:github", "github"),
+        resource(TYPES.command, "server-files"),
+        resource(TYPES.container, "bot-container"),
+        resource(secret, "host", {
+          dependencies: [urn(TYPES.command, "server-files"), kept.urn],
+          propertyDependencies: { value: [urn(TYPES.command, "server-files"), kept.urn] },
+        }),
+      ],
+    },
+  };
+
+  it("keeps everything that is not on the server, and no reference to what was", () => {
+    assert.deepEqual(withoutServer(exported), {
+      version: 3,
+      deployment: {
+        pending_operations: [],
+        resources: [
+          kept,
+          {
+            ...resource("pulumi:providers:github", "github"),
+            ...{ dependencies: [], propertyDependencies: {} },
+          },
+          {
+            ...resource(secret, "host"),
+            ...{ dependencies: [kept.urn], propertyDependencies: { value: [kept.urn] } },
+          },
+        ],
+      },
+    });
+  });
+
+  it("stays empty where it is", () => {
+    assert.deepEqual(withoutServer({ deployment: {} }).deployment.resources, []);
+  });
+});
+
+describe("what is on the server", () => {
+  it("is read from the script's lines", () => {
+    const listed = `image sha256:1\ncontainer bot id1 running ${COMMIT}\ncontainer bot_db id2 exited -`;
+    assert.deepEqual(parseInventory(listed), {
+      hasImage: true,
+      containers: [
+        { name: "bot", id: "id1", status: "running", commit: COMMIT },
+        { name: "bot_db", id: "id2", status: "exited", commit: undefined },
+      ],
+    });
+  });
+
+  it("is nothing where the script prints nothing", () => {
+    assert.deepEqual(parseInventory(""), { hasImage: false, containers: [] });
+  });
+});

@@ -1,0 +1,259 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { settingsOnServer } from "../../infra/components/Backups.ts";
+import { RESTORE_STAGES, UPGRADE_STAGES } from "../../infra/model/journal.ts";
+import { rawConfig, settings } from "./fixtures.ts";
+
+const LIB = join(import.meta.dirname, "..", "..", "scripts", "server", "lib");
+
+describe("the library of the scripts on the server", () => {
+  let directory: string;
+  let settingsFile: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "shell-test-"));
+    settingsFile = join(directory, "settings");
+    const { server } = rawConfig() as { server: object };
+    const { content } = settingsOnServer(
+      settings({
+        server: { ...server, backupPath: join(directory, "backups") },
+        backups: { query: "SELECT 1" },
+      }),
+    );
+    await writeFile(settingsFile, content as string);
+  });
+
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  /** The head of a script that sources the library and reads the settings. */
+  const head = () => `set -euo pipefail
+    shopt -s inherit_errexit
+    HERE=${directory}
+    for part in common settings postgres backups manifest bot journal; do source ${LIB}/$part.sh; done
+    set_exit_traps
+    read_settings ${settingsFile}
+  `;
+
+  /** Runs shell after that head. */
+  async function sh(script: string): Promise<{ status: number; stdout: string; stderr: string }> {
+    return new Promise((resolve) => {
+      const child = execFile("bash", ["-c", head() + script], (_, stdout, stderr) => {
+        resolve({ status: child.exitCode ?? -1, stdout: stdout.trim(), stderr: stderr.trim() });
+      });
+    });
+  }
+
+  async function answer(script: string): Promise<string> {
+    const { status, stdout, stderr } = await sh(script);
+    assert.equal(status, 0, stderr);
+    return stdout;
+  }
+
+  describe("settings", () => {
+    it("are all that the stack writes", async () => {
+      assert.equal(
+        await answer('echo "${setting[page]} ${setting[holdSeconds]} [${setting[remote]}]"'),
+        "5000/health 120 []",
+      );
+      assert.equal((await stat(join(directory, "backups"))).mode & 0o777, 0o700);
+    });
+
+    for (const key of ["directory", "keepAtLeast", "upgradeHoldSeconds", "firstVersionedPostgres"]) {
+      it(`without ${key} are refused`, async () => {
+        const text = await readFile(settingsFile, "utf8");
+        await writeFile(settingsFile, text.replace(new RegExp(`^${key}=.*\n`, "m"), ""));
+        const { status, stderr } = await sh("");
+        assert.equal(status, 1);
+        assert.equal(
+          stderr,
+          `The settings file ${settingsFile} has no ${key}; run \`pulumi up\`, which writes it anew.`,
+        );
+      });
+    }
+
+    it("come with a lock that one script holds at a time", async () => {
+      const script = `take_lock 0; (exec 9>&-; take_lock 0) && echo twice || echo "$?"`;
+      const { stdout, stderr } = await sh(script);
+      assert.equal(stdout, "75");
+      assert.equal(stderr, "Another backup, restore or upgrade is running; try again when it has ended.");
+    });
+  });
+
+  describe("a backup", () => {
+    it("is as old as its name says", async () => {
+      assert.equal(
+        await answer('date() { command date "$@"; }; age_of hockey_db_2026-01-02_030405.sql.gz').then(
+          (age) => Math.abs(Number(age) - (Date.now() / 1000 - Date.UTC(2026, 0, 2, 3, 4, 5) / 1000)) < 5,
+        ),
+        true,
+      );
+      assert.equal(
+        await answer("for s in 7199 7200 172799 172800; do age_in_words $s; done"),
+        "119 min\n2 h\n47 h\n2 days",
+      );
+    });
+
+    const newer = "hockey_db_2026-01-02_000000.sql.gz";
+    const older = "hockey_db_2026-01-01_000000.sql.gz";
+
+    it("is listed by the time in its name, and no other file is", async () => {
+      await answer(
+        `cd "\${setting[directory]}"; touch ${older} ${newer} ${newer}.sha256 .partial chess_db_2026-01-02_000000.sql.gz`,
+      );
+      assert.equal(await answer("backups"), `${newer}\n${older}`);
+    });
+
+    it("is verified by its newest line in the manifest; a damaged line is none", async () => {
+      await answer(`
+        record "$(manifest_entry ${older} 10 sum 13.1 2 false '{"rows":{}}')"
+        record "$(manifest_entry ${older} 10 sum 13.1 2 true '{"rows":{"a":1}}')"
+        printf '{"file":"${newer}","verified":true,"cont' >>"\${setting[directory]}/manifest.jsonl"
+        touch "\${setting[directory]}/"{${older},${newer}}
+        record "$(manifest_entry other 10 sum 13.1 2 true '{}')"`);
+      assert.equal(await answer(`is_verified ${older} && echo yes`), "yes");
+      assert.equal(await answer(`is_verified ${newer} || echo no`), "no");
+      assert.equal(await answer("latest_backup"), older);
+      assert.equal(
+        await answer(`line=$(manifest_line ${older}); file_in "$line"; contents_in "$line"`),
+        `${older}\n{"rows":{"a":1}}`,
+      );
+      const list = JSON.parse(await answer("backups_json")) as { file: string; verified: boolean }[];
+      assert.deepEqual(
+        list.map(({ file, verified }) => [file, verified]),
+        [
+          [newer, false],
+          [older, true],
+        ],
+      );
+    });
+
+    it("must exist before the newest is named", async () => {
+      const { status, stderr } = await sh("latest_backup");
+      assert.equal(status, 1);
+      assert.match(stderr, /^There is no verified backup in .*; name one that `\.\/delivery backups` lists/);
+    });
+  });
+
+  it("writes a failure as JSON, whatever is in the sentence", async () => {
+    assert.deepEqual(JSON.parse(await answer(`error_json $'a "b" \\\\ c\\nd'`)), { error: "a b  cd" });
+  });
+
+  it("hands a query to psql as a value", async () => {
+    const digest = await answer(`setting[query]="SELECT 'a\\\\b'"; query_digest`);
+    assert.equal(
+      digest,
+      "\\set query 'SELECT ''a\\\\b'''\nSELECT md5(query_to_xml(:'query', true, true, '')::text);",
+    );
+  });
+
+  it("says in a line how contents differ", async () => {
+    assert.equal(
+      await answer(`differences '{"a" : 1,"b" : 2}' '{"a" : 1,"b" : 3}'`),
+      '< "b" : 2} > "b" : 3}',
+    );
+    assert.equal(
+      await answer(`count_tables '{"rows":{},"objects":{"r" : 3, "p" : 2, "v" : 7}}'; count_tables '{}'`),
+      "5\n0",
+    );
+  });
+
+  describe("the journal", () => {
+    const JOURNAL = () => join(directory, "backups", ".restore");
+    const isThere = (path: string) => stat(path).then(Boolean, () => false);
+
+    /** A script with a change of one value in a file; a stage each, and then whatever comes. */
+    async function changing(rest: string): Promise<string> {
+      const path = join(directory, "change.sh");
+      const script = `#!/usr/bin/env bash
+        ${head()}
+        undo() {
+          had_reached stopping && cp ${directory}/before ${directory}/value
+          echo "undone while \${was[stage]}, \${was[old]}"
+        }
+        old=$(cat ${directory}/before)
+        use_journal restore old
+        if [[ \${2-} == watch ]]; then watch; exit; fi
+        begin_change loading
+        enter stopping
+        echo new >${directory}/value
+        ${rest}`;
+      await writeFile(path, script, { mode: 0o755 });
+      await writeFile(join(directory, "before"), "as it was");
+      return path;
+    }
+
+    const value = () => readFile(join(directory, "value"), "utf8");
+
+    it("knows the stages that the commands know, in their order", async () => {
+      assert.deepEqual((await answer("echo ${setting[restoreStages]}")).split(" "), RESTORE_STAGES);
+      assert.deepEqual((await answer("echo ${setting[upgradeStages]}")).split(" "), UPGRADE_STAGES);
+    });
+
+    for (const [change, stages] of [
+      ["restore", RESTORE_STAGES],
+      ["upgrade", UPGRADE_STAGES],
+    ] as const) {
+      it(`tells how far the ${change} had come`, async () => {
+        const script = `use_journal ${change}
+          for at in ${stages.join(" ")}; do was[stage]=$at
+            for of in ${stages.join(" ")}; do had_reached $of && printf 1 || printf 0; done; echo
+          done`;
+        const expected = stages.map((_, at) => stages.map((__, of) => (of <= at ? "1" : "0")).join(""));
+        assert.deepEqual((await answer(script)).split("\n"), expected);
+      });
+    }
+
+    it("keeps the stage and the fields, and goes at the end", async () => {
+      const path = await changing(`cat "$journal"; end_change; cat ${directory}/value`);
+      const { stdout } = await run(path);
+      assert.equal(stdout, "stage=stopping\nold=as it was\nnew");
+      assert.equal(await isThere(JOURNAL()), false);
+    });
+
+    it("is undone by the failing script itself, which keeps its status", async () => {
+      const { status, stdout } = await run(await changing("exit 7"));
+      assert.equal(status, 7);
+      assert.equal(stdout, "undone while stopping, as it was");
+      assert.equal(await value(), "as it was");
+      assert.equal(await isThere(JOURNAL()), false);
+    });
+
+    it("is undone by the watcher when the script is killed", async () => {
+      const child = spawn(await changing("kill -KILL $$"), { stdio: "ignore" });
+      const [, signal] = (await once(child, "exit")) as [number, string];
+      assert.equal(signal, "SIGKILL");
+      for (let tries = 0; (await isThere(JOURNAL())) && tries < 80; tries += 1) await sleep(100);
+      assert.equal(await value(), "as it was");
+      const log = await readFile(join(directory, "backups", "restore.log"), "utf8");
+      assert.match(log, /^undone while stopping, as it was$/m);
+    });
+
+    it("stays while it cannot be undone", async () => {
+      const path = await changing("exit 7");
+      await writeFile(path, (await readFile(path, "utf8")).replace("undo() {", 'undo() { refuse "not yet"'));
+      const { status, stderr } = await run(path);
+      assert.equal(status, 1);
+      assert.match(stderr, /not yet/);
+      assert.equal(await isThere(JOURNAL()), true);
+    });
+
+    it("leaves no watcher behind after success", async () => {
+      const { stdout } = await run(await changing("end_change; echo $watcher"));
+      assert.throws(() => process.kill(-Number(stdout), 0), /ESRCH/);
+    });
+
+    function run(path: string): Promise<{ status: number; stdout: string; stderr: string }> {
+      return new Promise((resolve) => {
+        const child = execFile(path, [settingsFile], (_, stdout, stderr) => {
+          resolve({ status: child.exitCode ?? -1, stdout: stdout.trim(), stderr: stderr.trim() });
+        });
+      });
+    }
+  });
+});

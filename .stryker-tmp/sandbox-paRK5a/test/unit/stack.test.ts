@@ -1,0 +1,154 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { fingerprint } from "../../infra/model/digest.ts";
+import { inputsOf, registered, runProgram, withoutServer } from "./program.ts";
+
+const CONTAINER = "docker:index/container:Container";
+const COMMAND = "command:remote:Command";
+const VOLUME = "docker:index/volume:Volume";
+
+describe("the stack", function () {
+  withoutServer(this);
+
+  before(() => runProgram());
+
+  it("publishes the proxy's port and no other", () => {
+    assert.deepEqual(inputsOf(CONTAINER, "proxy-container").ports, [{ internal: 80, external: 5000 }]);
+    for (const name of ["bot-container", "database-container"]) {
+      assert.equal(inputsOf(CONTAINER, name).ports, undefined);
+    }
+  });
+
+  it("names the containers as the house says, on one network", () => {
+    const names = ["bot", "database", "proxy"].map((part) => inputsOf(CONTAINER, `${part}-container`));
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      ["training_bot", "training_bot_db", "training_bot_proxy"],
+    );
+    assert.deepEqual(
+      names.map(({ networkMode }) => networkMode),
+      ["bot_network", "bot_network", "bot_network"],
+    );
+  });
+
+  for (const part of ["bot", "database", "proxy"]) {
+    it(`lets the ${part} come back by itself, gain nothing and fill nothing`, () => {
+      const container = inputsOf(CONTAINER, `${part}-container`);
+      assert.equal(container.restart, "unless-stopped");
+      assert.deepEqual(container.securityOpts, ["no-new-privileges"]);
+      assert.deepEqual((container.capabilities as { drops: string[] }).drops, ["ALL"]);
+      assert.equal(container.memory, container.memorySwap);
+      assert.ok(Number(container.memory) > 0);
+      assert.deepEqual(container.logOpts, { "max-size": "10m", "max-file": "5" });
+      assert.ok(Number(container.destroyGraceSeconds) >= 30);
+    });
+  }
+
+  it("runs the release that was built, by its id", () => {
+    assert.equal(inputsOf(CONTAINER, "bot-container").image, `sha256:${"0".repeat(64)}`);
+    assert.match(
+      String(inputsOf(COMMAND, "release-image").create),
+      / IMAGE=training_bot COMMIT=3f78\S+ \/home\/deploy\/hockey\/bin\/build-image\.sh$/,
+    );
+  });
+
+  it("runs the verdict, which opens the gate, after every hold and after every new container", () => {
+    const { stdin } = inputsOf(COMMAND, "bot-verdict");
+    const held = `sha256:${"0".repeat(64)}`;
+    assert.equal((stdin as { value?: string }).value ?? stdin, `bot-container-id ${held}`);
+  });
+
+  it("holds requests for what changes the container, in whatever order it stands", () => {
+    assert.equal(
+      fingerprint({ a: [1, { b: 2, c: 3 }], d: null }),
+      fingerprint({ d: null, a: [1, { c: 3, b: 2 }] }),
+    );
+    assert.notEqual(fingerprint({ envs: ["A=1", "B=2"] }), fingerprint({ envs: ["B=2", "A=1"] }));
+  });
+
+  it("asks /health in the bot's container, and the database over TCP", () => {
+    const bot = inputsOf(CONTAINER, "bot-container").healthcheck as { tests: string[] };
+    assert.equal(bot.tests.at(-1), "http://127.0.0.1:5000/health");
+    const database = inputsOf(CONTAINER, "database-container").healthcheck as { tests: string[] };
+    assert.deepEqual(database.tests.slice(1, 5), ["pg_isready", "-q", "-h", "127.0.0.1"]);
+  });
+
+  it("gives the database its password in a file", () => {
+    const envs = inputsOf(CONTAINER, "database-container").envs as string[];
+    assert.ok(envs.includes("POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"));
+    assert.ok(!envs.some((env) => env.startsWith("POSTGRES_PASSWORD=")));
+  });
+
+  it("escapes the password in the bot's DATABASE_URL", () => {
+    const envs = inputsOf(CONTAINER, "bot-container").envs as { value: string[] } | string[];
+    const list = Array.isArray(envs) ? envs : envs.value;
+    const url = new URL(list.find((env) => env.startsWith("DATABASE_URL="))?.slice(13) ?? "");
+    assert.equal(decodeURIComponent(url.password), "correct horse / battery@staple");
+    assert.equal(url.hostname, "training_bot_db");
+  });
+
+  it("pins the host key of every command and updates in place", () => {
+    const commands = registered.filter(({ type }) => type === COMMAND);
+    assert.ok(commands.length >= 5);
+    for (const { name } of commands) {
+      const inputs = inputsOf(COMMAND, name);
+      // The SDK makes every connection a secret, whose value stands one level down.
+      const { value: connection } = inputs.connection as { value: { hostKey: string } };
+      assert.match(connection.hostKey, /^ssh-ed25519 /, name);
+      assert.equal(inputs.update, inputs.create, name);
+      assert.equal(inputs.addPreviousOutputInEnv, false, name);
+    }
+  });
+
+  it("puts no path of this machine into any input", () => {
+    for (const { name, inputs } of registered) {
+      assert.ok(!JSON.stringify(inputs).includes(process.cwd()), name);
+    }
+  });
+
+  it("backs up at six and takes the schedule away again", () => {
+    const { create, delete: remove } = inputsOf(COMMAND, "backups-schedule");
+    assert.match(
+      String(create),
+      / 'SCHEDULE=0 6 \* \* \*' \/home\/deploy\/hockey\/bin\/install-backup-cron\.sh install \/home\/deploy\/hockey$/,
+    );
+    assert.match(String(remove), /bin\/install-backup-cron\.sh remove \/home\/deploy\/hockey$/);
+  });
+
+  it("serves a domain on 80 and 443", async () => {
+    await runProgram({ proxy: { domain: "bot.example.org" } });
+    const proxy = inputsOf(CONTAINER, "proxy-container");
+    assert.deepEqual(proxy.ports, [
+      { internal: 80, external: 80 },
+      { internal: 443, external: 443 },
+    ]);
+    assert.ok((proxy.envs as string[]).includes("SITE=bot.example.org"));
+  });
+
+  it("gives a second bot on the same server a network of its own", async () => {
+    await runProgram({ name: "second_bot" });
+    assert.equal(inputsOf("docker:index/network:Network", "network").name, "second_bot_network");
+  });
+
+  it("keeps the data of another version in another volume, where its image wants it", async () => {
+    const data = () => {
+      const { mounts } = inputsOf(CONTAINER, "database-container") as { mounts: Record<string, unknown>[] };
+      return [mounts[0]?.source, mounts[0]?.target];
+    };
+    await runProgram();
+    assert.deepEqual(inputsOf(VOLUME, "database-data"), { name: "training_bot_db_data" });
+    assert.deepEqual(data(), ["training_bot_db_data", "/var/lib/postgresql/data"]);
+    const volume = "training_bot_db_data_18";
+    await runProgram({ database: { image: "postgres:18", volume } });
+    assert.deepEqual(inputsOf(VOLUME, `database-data-${volume}`), { name: volume });
+    assert.ok(!registered.some(({ name }) => name === "database-data"));
+    assert.deepEqual(data(), [volume, "/var/lib/postgresql"]);
+  });
+
+  it("declares the same thing twice the same way", async () => {
+    await runProgram();
+    const first = JSON.stringify(registered.map(({ name, inputs }) => [name, inputs as object]));
+    await runProgram();
+    assert.equal(JSON.stringify(registered.map(({ name, inputs }) => [name, inputs as object])), first);
+  });
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
+
+/** What the last run of the program registered, by the engine's type and the resource's name. */
+export let registered: pulumi.runtime.MockResourceArgs[] = [];
+/** How often the program has run. */
+let runs = 0;
+
+/** The inputs of a resource that the program registered. */
+export function inputsOf(type: string, name: string): Record<string, unknown> {
+  const found = registered.find((resource) => resource.type === type && resource.name === name);
+  assert.ok(
+    found,
+    `${type} ${name} was not registered; there are: ${registered.map((r) => r.name).join(", ")}`,
+  );
+  return found.inputs as Record<string, unknown>;
+}
+
+/** An output as the engine would see it. */
+function value<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply(resolve));
+}
+
+/** Runs the real program, infra/index.ts, on a configuration; only the engine and `ssh` are not there. */
+export async function runProgram(changes: Record<string, unknown> = {}): Promise<void> {
+  registered = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource(args) {
+        registered.push(args);
+        const state = { ...(args.inputs as object), stdout: `sha256:${"0".repeat(64)}`, imageId: "sha256:1" };
+        return { id: `${args.name}-id`, state };
+      },
+      call(args) {
+        throw new Error(`nothing here calls ${args.token}`);
+      },
+    },
+    "hockey",
+    "test",
+  );
+  const raw = Object.entries({ ...rawConfig(), ...changes });
+  const config = raw.map(([key, given]) => [
+    `hockey:${key}`,
+    typeof given === "string" ? given : JSON.stringify(given),
+  ]);
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(config) as Record<string, string>,
+    SECRET_KEYS.map((key) => `hockey:${key}`),
+  );
+  // The program runs when it is loaded; another query is another module.
+  runs += 1;
+  const { containers } = (await import(`../../infra/index.ts?run=${runs}`)) as {
+    containers: pulumi.Output<string>[];
+  };
+  await Promise.all(containers.map(value));
+  // The last resource depends on the containers; under mocks nobody tells when it is registered.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+/** Gives a suite an `ssh` that answers with a script of sh, and takes the guards away. */
+export function withoutServer(suite: Mocha.Suite, answer = "exit 0"): { answer: (script: string) => void } {
+  const path = process.env.PATH;
+  const bin = mkdtempSync(join(tmpdir(), "no-server-"));
+  // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
+  let hooks: ReturnType<typeof registerHooks> | undefined;
+  const write = (script: string) => {
+    writeFileSync(join(bin, "ssh"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  };
+  suite.beforeAll(() => {
+    write(answer);
+    process.env.PATH = `${bin}:${path ?? ""}`;
+    hooks = registerHooks({
+      resolve: (specifier, context, next) =>
+        specifier === "./guards.ts"
+          ? { url: "data:text/javascript,export const guard = () => {};", shortCircuit: true }
+          : next(specifier, context),
+    });
+  });
+  suite.afterAll(() => {
+    hooks?.deregister();
+    process.env.PATH = path;
+    rmSync(bin, { recursive: true });
+  });
+  return { answer: write };
+}
