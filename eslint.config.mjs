@@ -3,7 +3,7 @@ import pulumi from "@pulumi/eslint-plugin";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".tools", ".demo", ".sandbox", "tools"] },
+  { ignores: ["node_modules", ".tools", ".demo", ".sandbox", ".stryker-tmp", "tools"] },
   js.configs.recommended,
   { files: ["**/*.cjs"], languageOptions: { globals: { process: "readonly" } } },
   {
