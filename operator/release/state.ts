@@ -10,6 +10,8 @@ interface ExportedResource {
   type: string;
   id?: string;
   protect?: boolean;
+  /** Deleted, to be created anew by the next update: the one that was about to do so has failed. */
+  pendingReplacement?: boolean;
   inputs?: Record<string, unknown>;
   outputs?: Record<string, unknown>;
   dependencies?: string[];
@@ -57,8 +59,9 @@ export function parseState({ deployment }: ExportedState): State {
   const provider = resources.find(({ type }) => type === TYPES.dockerProvider);
   return {
     pending: pending.map(({ type, resource }) => ({ operation: type, resource: nameOf(resource.urn) })),
-    containers: resources.flatMap(({ type, id, urn }) =>
-      type === TYPES.container && id ? [{ id, resource: nameOf(urn) }] : [],
+    // A refresh leaves out a resource that is already deleted, so waiting for it to go would never end.
+    containers: resources.flatMap(({ type, id, urn, pendingReplacement }) =>
+      type === TYPES.container && id && !pendingReplacement ? [{ id, resource: nameOf(urn) }] : [],
     ),
     volumes: resources
       .filter(({ type, urn }) => type === TYPES.volume && nameOf(urn).startsWith(RESOURCES.data))

@@ -47,6 +47,14 @@ describe("Pulumi's state", () => {
     assert.deepEqual(containers, [{ id: "1", resource: "bot-container" }]);
   });
 
+  it("does not count a container that a failed update has deleted and not yet replaced", () => {
+    const { containers } = state(
+      resource(TYPES.container, "bot-container", { id: "1" }),
+      resource(TYPES.container, "database-container", { id: "2", pendingReplacement: true }),
+    );
+    assert.deepEqual(containers, [{ id: "1", resource: "bot-container" }]);
+  });
+
   it("knows the data volumes, also of another name than usual, and whether they are protected", () => {
     const { volumes } = state(
       resource(TYPES.volume, RESOURCES.data, { inputs: { name: "v13" }, protect: true }),
