@@ -161,9 +161,11 @@ start_throwaway() {
     data=(--volume "$directory")
   fi
   remove_throwaway
-  run_isolated "$(throwaway)" "$memory" --rm "${data[@]}" --env POSTGRES_HOST_AUTH_METHOD=trust "$image" \
-    -c fsync=off -c full_page_writes=off -c autovacuum=off -c max_wal_size=64MB -c wal_level=minimal \
-    -c max_wal_senders=0 -c max_parallel_maintenance_workers=0
+  # After an upgrade that went back, the live image is a copy of the container's with its environment: a password file
+  # that is not here would end the throwaway.
+  run_isolated "$(throwaway)" "$memory" --rm "${data[@]}" --env POSTGRES_HOST_AUTH_METHOD=trust \
+    --env POSTGRES_PASSWORD_FILE= "$image" -c fsync=off -c full_page_writes=off -c autovacuum=off \
+    -c max_wal_size=64MB -c wal_level=minimal -c max_wal_senders=0 -c max_parallel_maintenance_workers=0
   wait_ready "$(throwaway)" "${setting[readySeconds]}" ||
     refuse "The backup could not be verified: the throwaway PostgreSQL did not start. The backup was kept."
 }
