@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import { checked, unprotectedData } from "../../infra/guards.ts";
+import { checked, guard, unprotectedData } from "../../infra/guards.ts";
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
@@ -70,5 +71,76 @@ describe("the guards", () => {
   it("refuse a Docker provider that checks no host key", () => {
     const props = { host: "ssh://deploy@bot.example.org", sshOpts: ["-o", "StrictHostKeyChecking=no"] };
     refuses(PROVIDER, props, /would trust any server; give it the options of infra\/model\/ssh\.ts/);
+  });
+
+  it("let a provider pass that pins the host key, as a list and as the text that it travels as", () => {
+    const options = ["-o", "StrictHostKeyChecking=yes", "-o", "KnownHostsCommand=/bin/echo %H key"];
+    for (const sshOpts of [options, JSON.stringify(options)]) {
+      assert.deepEqual(checked(PROVIDER, "thing", { sshOpts }), { sshOpts });
+    }
+  });
+
+  for (const sshOpts of [
+    undefined,
+    [],
+    ["-o", "StrictHostKeyChecking=yes"],
+    ["-o", "KnownHostsCommand=/bin/echo %H key"],
+    JSON.stringify(["-o", "StrictHostKeyChecking=yes"]),
+  ]) {
+    it(`refuse a provider with ${JSON.stringify(sshOpts)}`, () => {
+      refuses(PROVIDER, { sshOpts }, /would trust any server/);
+    });
+  }
+
+  it("refuse the database's port among others, and take any number of others", () => {
+    refuses(CONTAINER, { ports: [{ internal: 80 }, { internal: "5432" }] }, /publishes the database's port/);
+    for (const ports of [undefined, [], [{ internal: 80 }, { internal: 443 }]]) {
+      assert.deepEqual(checked(CONTAINER, "thing", { ports, image: "a:1" }), { ports, image: "a:1" });
+    }
+  });
+
+  it("refuse a command or a copy without a connection, and leave all else of it alone", () => {
+    for (const type of [COMMAND, "command:remote:CopyToRemote"]) {
+      refuses(type, {}, /The command thing would trust any server/);
+      refuses(type, { connection: {} }, /The command thing would trust any server/);
+      const props = { connection: { hostKey: "key" }, create: "x" };
+      assert.deepEqual(checked(type, "thing", props), props);
+    }
+    assert.deepEqual(checked("other:index:Type", "thing", { image: "x:latest" }), { image: "x:latest" });
+  });
+
+  it("ask for no protection of what only bears the name of a data volume", () => {
+    assert.equal(unprotectedData(CONTAINER, "database-data", {}), undefined);
+  });
+
+  it("show their sentence where the SDK inspects the error", () => {
+    try {
+      checked(IMAGE, "thing", { name: "caddy" });
+      assert.fail("the image was accepted");
+    } catch (error) {
+      assert.equal(inspect(error), (error as Error).message);
+    }
+  });
+
+  it("look at every resource of the stack", () => {
+    const registered: pulumi.ResourceTransformation[] = [];
+    const { registerStackTransformation: original } = pulumi.runtime;
+    const runtime = pulumi.runtime as { registerStackTransformation: typeof original };
+    runtime.registerStackTransformation = (transformation) => registered.push(transformation);
+    try {
+      guard();
+    } finally {
+      runtime.registerStackTransformation = original;
+    }
+    assert.equal(registered.length, 1);
+    const look = (type: string, name: string, props: object, opts: object = {}) =>
+      registered[0]?.({ type, name, props, opts, resource: undefined as unknown as pulumi.Resource });
+    const opts = { protect: true, retainOnDelete: true };
+    assert.deepEqual(look(VOLUME, "database-data", { name: "x" }, opts), { props: { name: "x" }, opts });
+    assert.throws(
+      () => look(VOLUME, "database-data", {}),
+      /The data volume database-data is not protected.* Nothing was/,
+    );
+    assert.throws(() => look(IMAGE, "thing", { name: "caddy" }), /name a version/);
   });
 });

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { parse } from "yaml";
+import { configError, ConfigError, EXPECTED } from "../../infra/model/config-errors.ts";
+import { Config, OBJECT_KEYS, parsePlainConfig } from "../../infra/model/schema.ts";
+import { withValue } from "./broken.ts";
+import { BASE64, github, pem, TEXTS, VALUES } from "./config-values.ts";
+
+/** The value of a key as the schema passes it on; a fault of that key instead where it refuses the value. */
+function parsed(path: string, value: unknown): { value: unknown } | { fault: string } {
+  const result = Config.safeParse(withValue(path, value));
+  if (result.success) {
+    const keys = path.split(".");
+    return { value: keys.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], result.data) };
+  }
+  const [issue] = result.error.issues;
+  return { fault: (issue?.path ?? []).map(String).join(".") };
+}
+
+function assertRefused(path: string, value: unknown): void {
+  const found = parsed(path, value);
+  assert.ok("fault" in found && `${found.fault}.`.startsWith(`${path}.`), JSON.stringify({ value, found }));
+}
+
+describe("values of the configuration", () => {
+  for (const [path, { takes, refuses }] of Object.entries(TEXTS)) {
+    it(`${path} takes what fits and refuses the rest`, () => {
+      for (const value of takes) assert.deepEqual(parsed(path, value), { value }, path);
+      for (const value of refuses) assertRefused(path, value);
+      // What is around the value may end up in a shell or a file of lines.
+      for (const value of takes)
+        for (const more of [`\n;${value}`, `;\n${value}`, `${value}\n;`]) assertRefused(path, more);
+    });
+  }
+
+  for (const [path, takes, refuses] of VALUES) {
+    it(`${path} takes what fits and refuses the rest`, () => {
+      for (const value of takes) assert.ok("value" in parsed(path, value), JSON.stringify(value));
+      for (const value of refuses) assertRefused(path, value);
+    });
+  }
+
+  it("are passed on in one form", () => {
+    const one = (path: string, value: unknown) => (parsed(path, value) as { value: unknown }).value;
+    assert.equal(one("server.hostKey", ` ssh-ed25519 ${BASE64} root@bot \n`), `ssh-ed25519 ${BASE64}`);
+    assert.equal(one("server.port", "22"), 22);
+    assert.deepEqual(one("app.environment", { A: 1, B: true, C: "x" }), { A: "1", B: "true", C: "x" });
+    assert.equal(one("sshPrivateKey", `${pem("", "AAAA")} \n\n`), `${pem("", "AAAA")}\n`);
+    assert.equal(one("alerts.webhook", "https://hooks.example.org/bot//"), "https://hooks.example.org/bot");
+    assert.equal(one("alerts.webhook", "http://a//b"), "http://a//b");
+    assert.equal(one("alerts.telegramChat", -100123), "-100123");
+    assert.deepEqual(one("github", { owner: "me", repository: "b" }), {
+      ...{ owner: "me", repository: "b", branch: "main", manage: false, reviewers: [] },
+    });
+  });
+
+  it("have examples that are taken, where the example is a whole value", () => {
+    const whole = Object.entries(EXPECTED).filter(
+      ([key, { example }]) => /^["[\w/]/.test(example) && !example.includes("…") && key !== "server.host",
+    );
+    assert.ok(whole.length > 20);
+    for (const [key, { example }] of whole) {
+      const value: unknown = parse(example);
+      const [, inner] = /^github\.(\w+)$/.exec(key) ?? [];
+      const found = inner === undefined ? parsed(key, value) : parsed("github", github({ [inner]: value }));
+      assert.ok("value" in found, `${key}: ${example}`);
+    }
+  });
+
+  it("that are objects are those that Pulumi hands over as JSON", () => {
+    assert.deepEqual([...OBJECT_KEYS].sort(), [
+      ...[
+        "alerts",
+        "app",
+        "backups",
+        "database",
+        "environment",
+        "github",
+        "githubSecrets",
+        "proxy",
+        "server",
+      ],
+    ]);
+  });
+});
+
+describe("the plain configuration", () => {
+  const refusal = (raw: Record<string, unknown>): string => {
+    try {
+      parsePlainConfig(raw);
+    } catch (error) {
+      assert.ok(error instanceof ConfigError, String(error));
+      return error.message;
+    }
+    return "";
+  };
+
+  it("needs no commit before the first deploy, and no secrets, whatever they are", () => {
+    const settings = parsePlainConfig({ ...withValue("commit", undefined), secretKey: "[secret]" });
+    assert.equal(settings.commit, undefined);
+    assert.ok(!("secretKey" in settings));
+  });
+
+  it("is refused with what is missing and what is not valid", () => {
+    assert.match(refusal(withValue("server.hostKey", undefined)), /server\.hostKey: is missing; it needs/);
+    assert.match(refusal(withValue("server.hostKey", "x")), /server\.hostKey: is not valid; it needs/);
+  });
+});
+
+describe("the message of a fault", () => {
+  it("has words and an example for every key", () => {
+    for (const [key, { needs, example }] of Object.entries(EXPECTED)) assert.ok(needs && example, key);
+  });
+
+  it("counts the faults", () => {
+    assert.equal(configError(["a"]).message, "The configuration has one fault; nothing was changed.\n  a");
+    assert.equal(
+      configError(["a", "b"]).message,
+      "The configuration has 2 faults; nothing was changed.\n  a\n  b",
+    );
+  });
+
+  it("lists the keys beside an unknown one, and no others", () => {
+    const known = (path: string) => {
+      try {
+        parsePlainConfig(withValue(path, "x"));
+      } catch (error) {
+        return /known here: (.*)\)/.exec((error as Error).message)?.[1];
+      }
+      return undefined;
+    };
+    assert.equal(known("database.port"), "image, volume, user, name");
+    assert.match(
+      known("colour") ?? "",
+      /^commit, name, server, app, database, proxy, backups, alerts, github, /,
+    );
+  });
+});
