@@ -123,7 +123,7 @@ describe("GitHub's side of the stack", () => {
     const { result, writes } = await asked(() => pulumi(world.stack, ["preview"], administrator()));
     await pulumiOk(world.stack, ["config", "set", "--path", "github.repository", "hockey"]);
     assert.notEqual(result.exitCode, 0);
-    assert.match(result.output, /repository example\/hokey is not there, .* Nothing was changed\./);
+    assert.match(result.output, /repository example\/hokey does not exist, .* Nothing was changed\./);
     assert.deepEqual(writes, []);
   });
 

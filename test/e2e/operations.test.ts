@@ -63,11 +63,11 @@ describe("operating the bot", () => {
     for (const command of ["deploy", "rollback", "restart", "logs", "status", "health", "drift", "history"]) {
       const { exitCode, stdout } = await bot.operate(command, "--help");
       assert.equal(exitCode, 0);
-      assert.match(stdout, /--stack[\s\S]*Exit status:\n {2}0 {2}done/);
+      assert.match(stdout, /--stack[\s\S]*Exit status:\n {2}0 +done/);
     }
     const { exitCode, output } = await bot.operate("restart", "--what");
     assert.equal(exitCode, 64);
-    assert.match(output, /^error: Unknown argument: what; see \.\/delivery restart --help$/m);
+    assert.match(output, /^error: There is no option --what; see \.\/delivery restart --help$/m);
   });
 
   it("deploys the newest commit, lists it, and has nothing to do a second time", async () => {

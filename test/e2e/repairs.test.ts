@@ -30,7 +30,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     assert.equal(exitCode, 2, output);
     assert.match(output, /^changed bin\/backup-db\.sh/m);
     assert.match(output, /^missing bin\/set-password\.sh/m);
-    assert.match(output, /mend them with: pulumi up$/m);
+    assert.match(output, /repair them with: pulumi up$/m);
     await up(world);
     assert.equal((await bot.operate("drift")).exitCode, 0);
     assert.ok(await unchanged(world.stack));

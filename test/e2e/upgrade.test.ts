@@ -59,7 +59,7 @@ describe("an upgrade of PostgreSQL", function () {
       const { stdout } = await bot.upgrade("--help");
       assert.match(
         stdout,
-        /delivery database upgrade <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
+        /delivery database upgrade <major>[\s\S]*Exit status:\n {2}0 +done\n {2}1 +failed or refused/,
       );
       await bot.runsAsBefore();
     });
@@ -74,7 +74,7 @@ describe("an upgrade of PostgreSQL", function () {
       };
       assert.match(
         await attempt("database.image", "postgres:15"),
-        /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15 Nothing was changed/,
+        /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15\. Nothing was changed/,
       );
       assert.match(
         await attempt("database.volume", "another"),
