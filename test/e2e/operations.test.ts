@@ -18,7 +18,7 @@ describe("operating the bot", () => {
   let world: World;
   let bot: BotDriver;
   let webhook: Server;
-  const posted: { text: string; broken: { check: string }[]; mended: string[] }[] = [];
+  const posted: { text: string; broken: { check: string }[] }[] = [];
 
   before(async () => {
     world = await createWorld("operations");
@@ -52,7 +52,7 @@ describe("operating the bot", () => {
   /** A lock as Pulumi leaves it, of a process that runs or of one that is gone. */
   const lock = async (pid: number) => {
     await mkdir(bot.locks, { recursive: true });
-    const content = { pid, username: "somebody", hostname: hostname(), timestamp: new Date().toISOString() };
+    const content = { pid, username: "colleague", hostname: hostname(), timestamp: new Date().toISOString() };
     const file = join(bot.locks, "11111111-1111-4111-8111-111111111111.json");
     await writeFile(file, JSON.stringify(content));
     return () => rm(file, { force: true });
@@ -142,7 +142,7 @@ describe("operating the bot", () => {
       await Promise.all(others.map(([command = "", ...args]) => bot.ok(command, ...args)));
       const { exitCode, output } = await bot.operate("drift", "--wait", "1");
       assert.equal(exitCode, 3, output);
-      assert.match(output, /locked by somebody@/);
+      assert.match(output, /locked by colleague@/);
     } finally {
       await unlock();
     }
