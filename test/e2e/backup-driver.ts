@@ -67,7 +67,7 @@ export class BackupDriver extends BotDriver {
     return this.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'hockey_db_%'", "postgres");
   }
 
-  /** Waits until somebody else has made a verified backup. */
+  /** Waits until another process has made a verified backup. */
   async untilVerified(seconds: number): Promise<void> {
     const manifest = () => this.sh(`cat ${BACKUPS}/manifest.jsonl ${HOME}/backup.log`);
     await eventually(

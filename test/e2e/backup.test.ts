@@ -194,7 +194,7 @@ describe("backups", function () {
       listener.close();
     });
 
-    it("a copy is encrypted for who holds the key, and somebody is told", async () => {
+    it("a copy is encrypted for the holder of the key, and the ping URL is told", async () => {
       const address = listener.address();
       assert.ok(typeof address === "object" && address);
       const pingUrl = `http://${world.server.gateway}:${address.port}/check`;

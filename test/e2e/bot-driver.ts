@@ -175,7 +175,7 @@ export class BotDriver {
   }
 }
 
-/** Fails unless nobody noticed: no request failed, no message lost, one poller at a time. */
+/** Fails if a visitor or a chat noticed anything: a failed request, a lost message, a second poller. */
 export function assertUnnoticed(seen: Seen, { doubled = 0, resent = 0 }: Allowed = {}): void {
   assert.ok(seen.requests > 25, "there was a load");
   assert.deepEqual(seen.failed, []);

@@ -172,7 +172,7 @@ describe("what goes wrong is said in a sentence, and nothing is changed", () => 
     [
       "a floating image",
       "Proxy.ts",
-      "name: settings.image",
+      "name: imageName",
       'name: "caddy:latest"',
       /proxy-image uses the image caddy:latest, .*name a version/,
     ],
@@ -186,7 +186,7 @@ describe("what goes wrong is said in a sentence, and nothing is changed", () => 
     [
       "a missing host key",
       "Server.ts",
-      "hostKey: settings.hostKey,",
+      "      hostKey,\n",
       "",
       /The command \S+ would trust any server; give its connection a `hostKey`/,
     ],

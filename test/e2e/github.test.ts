@@ -123,7 +123,7 @@ describe("GitHub's side of the stack", () => {
     const { result, writes } = await asked(() => pulumi(world.stack, ["preview"], administrator()));
     await pulumiOk(world.stack, ["config", "set", "--path", "github.repository", "hockey"]);
     assert.notEqual(result.exitCode, 0);
-    assert.match(result.output, /repository example\/hokey is not there, .* Nothing was changed\./);
+    assert.match(result.output, /repository example\/hokey does not exist, .* Nothing was changed\./);
     assert.deepEqual(writes, []);
   });
 
@@ -216,7 +216,7 @@ describe("GitHub's side of the stack", () => {
       assert.deepEqual(writes, []);
     });
 
-    it("sees what somebody changed on GitHub by hand, and mends it", async () => {
+    it("sees what was changed on GitHub by hand, and puts it back", async () => {
       const before = github.file(WORKFLOW);
       github.edit(WORKFLOW, "name: by hand\n");
       github.variables.delete("INFRA_REPOSITORY");
@@ -268,7 +268,7 @@ describe("GitHub's side of the stack", () => {
       assert.equal(release, await world.repository.head());
     });
 
-    it("sets a secret again that somebody set by hand, when told to replace it", async () => {
+    it("sets a secret again that was set by hand, when told to replace it", async () => {
       github.setSecret("SSH_HOST", "elsewhere.example.org");
       const one = "**github-SSH_HOST";
       const { exitCode, output } = await up("--replace", one, "--target", one);
@@ -347,14 +347,14 @@ describe("GitHub's side of the stack", () => {
       assert.equal(github.secrets().ADDED, "after a bad day");
     });
 
-    it("says what GitHub says when a fault lasts, and the next update mends it @slow", async () => {
+    it("says what GitHub says when a fault lasts, and the next update repairs it @slow", async () => {
       github.fail({ status: 502, times: 4, method: "PUT", path: /secrets/ });
       await setSecret("ADDED", "after a worse day");
       const failed = await up(...onlyGitHub);
       assert.notEqual(failed.exitCode, 0);
       assert.match(failed.output, /PUT .*secrets\/ADDED: 502/);
-      const mended = await up(...onlyGitHub);
-      assert.equal(mended.exitCode, 0, mended.output);
+      const next = await up(...onlyGitHub);
+      assert.equal(next.exitCode, 0, next.output);
       assert.equal(github.secrets().ADDED, "after a worse day");
     });
 
@@ -368,8 +368,8 @@ describe("GitHub's side of the stack", () => {
       assert.notEqual(refused.exitCode, 0);
       assert.match(refused.output, /409 .*Changes must be made through a pull request/s);
       assert.deepEqual(snapshot(), before);
-      const mended = await up(...onlyGitHub);
-      assert.equal(mended.exitCode, 0, mended.output);
+      const next = await up(...onlyGitHub);
+      assert.equal(next.exitCode, 0, next.output);
       assert.equal(github.file(WORKFLOW), readFileSync(file, "utf8"));
     });
 

@@ -36,7 +36,7 @@ const ANSWER_SECONDS = 40;
 let lastChat = 1_000_000;
 
 /**
- * Visitors read and write, half of them on connections that they keep, and somebody writes to the bot on Telegram.
+ * Visitors read and write, half of them on connections that they keep, and chats write to the bot on Telegram.
  *
  * The load does not wait for answers: what is slow piles up, as it does with real visitors.
  *
@@ -115,8 +115,8 @@ export function startLoad(url: string, telegram: FakeTelegram, token?: string): 
 /**
  * Gives what was wrong with the answer; nothing where it was as it should be.
  *
- * @param resend what is done when the server ended a kept connection just as the request was sent on it: nobody can
- *   tell such a request from one that never left, and a server that closes idle connections cannot prevent it
+ * @param resend what is done when the server ended a kept connection just as the request was sent on it: such a
+ *   request looks the same as one that never left, and a server that closes idle connections cannot prevent it
  *   (RFC 9112, section 9.3.1)
  */
 function ask(

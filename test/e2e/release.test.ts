@@ -7,7 +7,7 @@ import { assertUnnoticed, BotDriver } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { createWorld, up, type World } from "./world.ts";
 
-describe("a release that nobody notices, under load", () => {
+describe("a release under load, which no visitor notices", () => {
   let world: World;
   let bot: BotDriver;
   let main: string;

@@ -20,7 +20,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
 
   after(() => world.close());
 
-  it("finds a changed file and a missing container, and says what mends them", async () => {
+  it("finds a changed file and a missing container, and says what repairs them", async () => {
     await world.onServer(
       "sh",
       "-c",
@@ -30,29 +30,29 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     assert.equal(exitCode, 2, output);
     assert.match(output, /^changed bin\/backup-db\.sh/m);
     assert.match(output, /^missing bin\/set-password\.sh/m);
-    assert.match(output, /mend them with: pulumi up$/m);
+    assert.match(output, /repair them with: pulumi up$/m);
     await up(world);
     assert.equal((await bot.operate("drift")).exitCode, 0);
     assert.ok(await unchanged(world.stack));
 
     await world.onServer("docker", "rm", "--force", "training_bot");
     assert.equal((await bot.operate("drift")).exitCode, 2);
-    const mended = await bot.operate("deploy");
-    assert.equal(mended.exitCode, 0, mended.output);
-    assert.match(mended.output, /bot-container is gone from the server/);
+    const repaired = await bot.operate("deploy");
+    assert.equal(repaired.exitCode, 0, repaired.output);
+    assert.match(repaired.output, /bot-container is gone from the server/);
     assert.equal((await bot.operate("drift")).exitCode, 0);
   });
 
-  it("takes away a bot that a failed update has left behind, but no container of somebody else", async () => {
+  it("removes a bot that a failed update has left behind, but no container that the stack did not make", async () => {
     const forget = () =>
       pulumiOk(world.stack, [
         ...["state", "delete", "--yes", "--target-dependents"],
         "urn:pulumi:test::hockey::hockey:index:Bot$docker:index/container:Container::bot-container",
       ]);
     await forget();
-    const mended = await bot.operate("deploy");
-    assert.equal(mended.exitCode, 0, mended.output);
-    assert.match(mended.output, /the container training_bot is left over/);
+    const repaired = await bot.operate("deploy");
+    assert.equal(repaired.exitCode, 0, repaired.output);
+    assert.match(repaired.output, /the container training_bot is left over/);
     assert.deepEqual(await bot.containers(), CONTAINERS);
 
     await forget();

@@ -135,7 +135,7 @@ describe("a database", function () {
       });
     }
 
-    it("goes back when the bot does not get well on the restored data", async () => {
+    it("goes back when the bot does not get healthy on the restored data", async () => {
       await bot.sql(BOT_FAILS);
       const { file: bad } = await bot.backup();
       await bot.sql(`${BOT_STARTS}; UPDATE players SET name = 'today'`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a throwaway server a git host as well, as a private repository's would be: git over SSH, as the user git, for
-# whoever has a key in /home/git/.ssh/authorized_keys. Its user deploy knows the host's key.
+# the keys in /home/git/.ssh/authorized_keys. Its user deploy knows the host's key.
 #
 # usage: serve-git.sh DIRECTORY OWNER/NAME   the repository, and where it is served below /srv/git
 set -euo pipefail

@@ -60,9 +60,9 @@ describe("scripts/setup-server.sh", function () {
       await refused(setUp(server, ["--ports", "'80 70000'"]), /"70000", which is not a port/);
       await refused(setUp(server, ["--frobnicate"]), /--frobnicate is not an option/);
       await refused(setUp(server, ["--docker-repository"]), /download\.docker\.com, cannot be reached/);
-      const asNobody = ["exec", "-i", "--user", "nobody", "throwaway-setup-bare", "bash", "-s"];
+      const asOrdinaryUser = ["exec", "-i", "--user", "www-data", "throwaway-setup-bare", "bash", "-s"];
       await refused(
-        attempt("docker", asNobody, { input: operator.script + operator.publicKey }),
+        attempt("docker", asOrdinaryUser, { input: operator.script + operator.publicKey }),
         /must run as root/,
       );
       assert.equal(await files(server), before);
@@ -157,7 +157,7 @@ describe("scripts/setup-server.sh", function () {
         assert.equal(await fingerprint(server), before);
       });
 
-      it("says in --check what somebody has changed since", async () => {
+      it("says in --check what was changed by hand since", async () => {
         await sh(
           server,
           "sed -i s/no$/yes/ /etc/ssh/sshd_config.d/00-setup-server.conf; ufw delete allow 443/tcp",

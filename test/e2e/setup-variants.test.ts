@@ -27,7 +27,7 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
   before(prepare);
   after(cleanUp);
 
-  describe("on a server that somebody has configured by hand", () => {
+  describe("on a server that was configured by hand", () => {
     let server: ThrowawayServer;
     let container: string;
     before(async () => {

@@ -46,7 +46,7 @@ export async function bareServer(name: string): Promise<ThrowawayServer> {
     bare: true,
     ports: [],
   });
-  // Nobody will miss these packages after a power cut.
+  // These packages need not survive a power cut.
   await sh(server, "echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/throwaway");
   return server;
 }
@@ -148,7 +148,7 @@ export const IMAGE = `tar -ch /usr/bin/perl /usr/lib/x86_64-linux-gnu/perl-base 
 export const LISTEN = `perl /usr/bin/perl -MIO::Socket::INET -e '$SIG{TERM} = sub { exit };
   $s = IO::Socket::INET->new(LocalPort => 5000, Listen => 5); while ($c = $s->accept) { print $c "hello"; close $c }'`;
 
-/** What a port says; "closed" where nobody answers in two seconds. */
+/** What a port says; "closed" where there is no answer in two seconds. */
 export const says = (host: string, port: number) =>
   new Promise<string>((resolve) => {
     const socket = connect(port, host).setTimeout(2000);

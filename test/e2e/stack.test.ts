@@ -39,7 +39,7 @@ describe("the stack on a server", () => {
   const connections = async () =>
     Number(await world.onServer("sh", "-c", "journalctl -u ssh | grep -c 'Accepted publickey'"));
 
-  it("has come up on an empty server, and nobody saw a secret meanwhile", async () => {
+  it("has come up on an empty server, and showed no secret meanwhile", async () => {
     assert.match(first.output, /\+ \d+ created/);
     assert.match(first.processes, /docker build/);
     for (const [key, secret] of Object.entries(world.secrets)) {
@@ -173,7 +173,7 @@ describe("the stack on a server", () => {
     ["stopped by hand", "docker", "stop", "training_bot"],
     ["removed by hand @slow", "docker", "rm", "--force", "training_bot"],
   ] as [string, ...string[]][]) {
-    it(`sees and mends a bot that was ${what}`, async () => {
+    it(`sees and repairs a bot that was ${what}`, async () => {
       await world.onServer(...command);
       const drift = await pulumi(world.stack, ["refresh", "--preview-only", "--expect-no-changes"]);
       assert.equal(drift.exitCode, 7, drift.output);

@@ -101,7 +101,7 @@ export class UpgradeDriver extends BotDriver {
     assert.equal((await fetch(this.world.url)).status, 200);
     assert.equal((await this.health()).status, "ok");
     assert.deepEqual(await this.containers(), CONTAINERS);
-    // Pulumi, cut off, may still make the new volume: an empty one is in nobody's way.
+    // Pulumi, cut off, may still make the new volume: an empty one does no harm.
     const left = `if docker volume inspect ${NEW} >/dev/null; then docker run --rm -v ${NEW}:/v --entrypoint ls postgres:13 -A /v; fi`;
     assert.equal(await this.sh(`(${left}; ls ${BACKUPS}/.upgrade) 2>/dev/null || true`), "");
     assert.equal(await this.sh(`docker volume ls -q | grep -cx ${OLD}`), "1");

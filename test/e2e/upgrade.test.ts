@@ -59,7 +59,7 @@ describe("an upgrade of PostgreSQL", function () {
       const { stdout } = await bot.upgrade("--help");
       assert.match(
         stdout,
-        /delivery database upgrade <major>[\s\S]*Exit status:\n {2}0 {2}done\n {2}1 {2}failed or refused/,
+        /delivery database upgrade <major>[\s\S]*Exit status:\n {2}0 +done\n {2}1 +failed or refused/,
       );
       await bot.runsAsBefore();
     });
@@ -74,7 +74,7 @@ describe("an upgrade of PostgreSQL", function () {
       };
       assert.match(
         await attempt("database.image", "postgres:15"),
-        /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15 Nothing was changed/,
+        /is PostgreSQL 13, whose data an image of 15 cannot read; put `database\.image` back, then move the data with: \.\/delivery database upgrade 15\. Nothing was changed/,
       );
       assert.match(
         await attempt("database.volume", "another"),
@@ -82,7 +82,7 @@ describe("an upgrade of PostgreSQL", function () {
       );
     });
 
-    it("lets nobody else change the stack meanwhile, and is undone when nobody is at it any more", async () => {
+    it("keeps every other command from changing the stack meanwhile, and is undone once its script is gone", async () => {
       await bot.sh(`printf 'stage=moving\\nvolume=${NEW}\\n' >${BACKUPS}/.upgrade`);
       const { exitCode, output } = await bot.preview();
       assert.notEqual(exitCode, 0);
@@ -102,7 +102,7 @@ describe("an upgrade of PostgreSQL", function () {
       await bot.runsAsBefore();
     });
 
-    it("ends before anybody waits when the backup does not restore into the new version", async () => {
+    it("ends before a visitor waits when the backup does not restore into the new version", async () => {
       await bot.sql(NOT_IN_15);
       const before = await bot.startedAt();
       const { exitCode, output } = await bot.upgrade("15");
@@ -136,7 +136,7 @@ describe("an upgrade of PostgreSQL", function () {
 
     it("goes back by itself when it is killed on the server while moving", () => bot.isKilled("moving"));
 
-    it("succeeds without anybody noticing", async () => {
+    it("succeeds without a visitor noticing", async () => {
       const written = async () =>
         Number(await bot.sql("SELECT count(*) FROM trainings WHERE player = 'load'"));
       const before = await written();
@@ -182,7 +182,7 @@ describe("an upgrade of PostgreSQL", function () {
       assert.equal(await bot.digest(), bot.notes);
     });
 
-    it("does not go back once somebody may have been served", async () => {
+    it("does not go back once a visitor may have been served", async () => {
       await bot.sh(`printf 'stage=switching\\nvolume=${NEW}\\n' >${BACKUPS}/.upgrade; ${UPGRADE} recover`);
       await bot.runsNewly();
     });

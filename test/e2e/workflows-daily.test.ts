@@ -33,7 +33,7 @@ describe("the workflows of every day and of a pull request, run", function () {
     assert.equal(await made(), file);
   });
 
-  it("a server that is not well has one issue and is told of, until it is mended", async () => {
+  it("an unhealthy server has one issue and sends one alert, until it has recovered", async () => {
     const permissions = { issues: "write" } as const;
     const told = () => bot.world.telegram.sent().filter(({ chat }) => chat.id === CHAT);
     await bot.world.onServer("docker", "stop", "training_bot");

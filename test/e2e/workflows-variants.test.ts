@@ -72,7 +72,7 @@ describe("further releases by workflows, run @slow", function () {
     const { directory } = bot.world.repository;
     const program = join(bot.world.directory, "program");
     await copyProject(program);
-    // What somebody would leave out who puts the two together.
+    // An operator who puts the two together leaves these out.
     for (const part of [".git", "examples"]) rmSync(join(program, part), { recursive: true });
     bot.useSmallTests();
     cpSync(program, directory, { recursive: true, force: false });

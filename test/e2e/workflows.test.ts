@@ -17,7 +17,7 @@ describe("the workflows of a release, run", function () {
     assert.deepEqual(bot.github.violations, []);
   });
 
-  it("what somebody typed into a run by hand reaches no shell", async () => {
+  it("the inputs of a run by hand reach no shell", async () => {
     const reached = join(bot.world.directory, "reached");
     const commits = ["; rm -rf /", `$(touch ${reached})`, `\`touch ${reached}\``, "3f78685\n3f78685"];
     const hostile: [name: string, value: string][] = [

@@ -44,7 +44,8 @@ describe("docs/DEPLOYMENT.md", () => {
     assert.ok(sentences.length > 25, `${sentences.length} sentences`);
     const all = code();
     for (const sentence of sentences)
-      for (const part of sentence.split(" … ")) assert.ok(all.includes(part), `nobody prints: ${part}`);
+      for (const part of sentence.split(" … "))
+        assert.ok(all.includes(part), `the code does not print: ${part}`);
   });
 
   it("names only commands that there are", () => {

@@ -140,7 +140,7 @@ export class FakeProject {
    * Runs `./delivery` in the project.
    *
    * @param env further variables; undefined takes one away
-   * @param typed what somebody types on a terminal; without it there is no terminal
+   * @param typed what the operator types on a terminal; without it there is no terminal
    */
   async run(args: string[], env: Record<string, string | undefined> = {}, typed?: string): Promise<Ended> {
     const command = ["--import", redirection(this.directory), join(ROOT, "operator/cli.ts"), ...args];

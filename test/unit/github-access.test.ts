@@ -136,7 +136,7 @@ describe("a report to GitHub", function () {
   });
 
   it("opens one issue, updates it and closes it; the next fault opens another", async () => {
-    const open = ["open", "server-health", "The server is not well"];
+    const open = ["open", "server-health", "The server is unhealthy"];
     await report(open, "down");
     await report(open, "still down");
     assert.equal(github.issues.length, 1);

@@ -73,7 +73,7 @@ describe("GitHub's side of the stack", function () {
     assert.equal(value, "me/hockey-delivery");
   });
 
-  it("is small where this program is in the bot's repository, and nobody reviews", async () => {
+  it("is small where this program is in the bot's repository, and there are no reviewers", async () => {
     await run();
     assert.equal(inputsOf(VARIABLE, "github-INFRA_REPOSITORY").value, "me/hockey");
     assert.deepEqual(names(FILE), []);

@@ -58,7 +58,7 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
     containers: pulumi.Output<string>[];
   };
   await Promise.all(containers.map(value));
-  // The last resource depends on the containers; under mocks nobody tells when it is registered.
+  // The last resource depends on the containers; under mocks nothing tells when it is registered.
   await new Promise((resolve) => setTimeout(resolve, 50));
 }
 

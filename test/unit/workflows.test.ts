@@ -147,7 +147,7 @@ describe("the workflows", () => {
       it("forgets the deploy key at its end, whatever happened", () => {
         const last = job.steps.at(-1);
         assert.equal(last?.if, "always()");
-        // The program puts it there for ssh, too (infra/ssh.ts).
+        // The program puts it there for ssh, too (infra/model/ssh.ts).
         const forget = last.run ?? "";
         assert.ok(forget.startsWith(`rm -f delivery/${DEPLOY_KEY}\n`));
         assert.match(forget, /kill "\$SSH_AGENT_PID"/);
@@ -156,7 +156,7 @@ describe("the workflows", () => {
     });
   }
 
-  it("run in an environment: with reviewers where somebody is awake, without where nobody is", () => {
+  it("run in an environment: with reviewers after a push or by hand, without on a schedule", () => {
     const environments = all
       .filter(({ job }) => usesSecrets(job))
       .map(({ at, job }) => [at, job.environment]);

@@ -75,7 +75,7 @@ describe("health", function () {
     return write && { path: write.command.split(" ").at(-1), content: JSON.parse(write.stdin) as unknown };
   };
 
-  it("ends with 0 and alerts nobody where everything is healthy", async () => {
+  it("ends with 0 and sends no alert where everything is healthy", async () => {
     const { status, stdout, stderr } = await project.run(["health"]);
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, /^ok +training_bot +runs, healthy$/m);
@@ -84,7 +84,7 @@ describe("health", function () {
     assert.deepEqual(kept(), { path: "/home/deploy/hockey/health.json", content: { failing: {} } });
   });
 
-  it("ends with 1 for a warning, which alerts nobody", async () => {
+  it("ends with 1 for a warning, which sends no alert", async () => {
     project.answer("ssh report-status.sh", { stdout: report({ gateClosed: true }) });
     const { status, stdout } = await project.run(["health"]);
     assert.equal(status, 1);
