@@ -8,14 +8,14 @@ import { createWorld, up } from "./world.ts";
 export const OLD = "training_bot_db_data";
 export const NEW = "training_bot_db_data_15";
 export const BACKUPS = "/home/deploy/backups";
-export const SETTINGS = "/home/deploy/hockey/backups/settings";
+const SETTINGS = "/home/deploy/hockey/backups/settings";
 export const UPGRADE = `/home/deploy/hockey/bin/upgrade-db.sh ${SETTINGS}`;
 /** The part of an upgrade on the server, in words of the shell. */
 export const move = (major: number, image = "postgres:15", volume = NEW) =>
   `MAJOR=${major} IMAGE=${image} VOLUME=${volume} ${UPGRADE} move`;
 export const RESTORE = `/home/deploy/hockey/bin/restore-db.sh ${SETTINGS} restore`;
 
-export const SAMPLE = `CREATE TABLE notes (id serial PRIMARY KEY, note text NOT NULL);
+const SAMPLE = `CREATE TABLE notes (id serial PRIMARY KEY, note text NOT NULL);
   CREATE INDEX ON notes (note);
   CREATE VIEW short AS SELECT * FROM notes WHERE length(note) < 10;
   INSERT INTO notes (note) SELECT E'tab\\t line\\n \\\\.' || i FROM generate_series(1, 20000) i;`;

@@ -58,7 +58,7 @@ describe("commands for backups", function () {
     assert.match(project.calls()[0]?.command ?? "", /\blatest\b/);
   });
 
-  it("restore touches nothing where nobody can be asked and --yes is missing", async () => {
+  it("restore touches nothing without a terminal to ask on and without --yes", async () => {
     const { status, stderr } = await project.run(["restore", "latest"]);
     assert.equal(status, 1);
     assert.match(stderr, /^error: Nothing was restored; answer yes, or .*--yes\.$/);
