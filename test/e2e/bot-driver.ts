@@ -146,17 +146,14 @@ export class BotDriver {
     await eventually(() => this.world.onServer("pgrep", "-f", what), `${what} on the server`, 60);
   }
 
-  /**
-   * What visitors and a chat see while something is done, which is logged too.
-   *
-   * @param token of the bot that is written to
-   */
+  /** What visitors see while something is done, and a chat too unless told otherwise; logged as well. */
   async during(
     what: string,
     action: () => Promise<unknown>,
-    token = this.world.secrets.telegramToken,
+    { hasChat = true }: { hasChat?: boolean } = {},
   ): Promise<Seen> {
-    const load = startLoad(this.world.url, this.world.telegram, token);
+    const { url, telegram, secrets } = this.world;
+    const load = startLoad(url, telegram, { token: secrets.telegramToken, hasChat });
     const began = Date.now();
     let seen: Seen;
     try {

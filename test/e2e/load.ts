@@ -41,8 +41,13 @@ let lastChat = 1_000_000;
  * The load does not wait for answers: what is slow piles up, as it does with real visitors.
  *
  * @param token of the bot that is written to, where the fake Telegram knows several
+ * @param hasChat whether anybody writes to the bot on Telegram
  */
-export function startLoad(url: string, telegram: FakeTelegram, token?: string): Load {
+export function startLoad(
+  url: string,
+  telegram: FakeTelegram,
+  { token, hasChat = true }: { token?: string; hasChat?: boolean } = {},
+): Load {
   const kept = new Agent({ keepAlive: true });
   const pending = new Set<Promise<void>>();
   const seen = { requests: 0, written: 0, failed: [] as string[], resent: 0, slowestSeconds: 0 };
@@ -81,7 +86,7 @@ export function startLoad(url: string, telegram: FakeTelegram, token?: string): 
     every(POSTS_PER_SECOND, () => {
       visit("POST");
     }),
-    every(MESSAGES_PER_SECOND, write),
+    ...(hasChat ? [every(MESSAGES_PER_SECOND, write)] : []),
   ];
 
   return {
