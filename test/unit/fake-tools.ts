@@ -72,7 +72,7 @@ export class FakeProject {
     }
     for (const script of Object.keys(SCRIPTS) as ScriptName[]) {
       const hash = createHash("sha256").update(bundle(script)).digest("hex");
-      writeFileSync(join(this.directory, "scripts", hash), script);
+      writeFileSync(join(this.directory, "scripts", hash), `${script}\n`);
     }
   }
 
@@ -205,8 +205,8 @@ function replyScript({ stdout = "", stderr = "", status = 0, talk }: Reply): str
 }
 
 /**
- * The tool: notes its arguments and standard input, then answers with the first reply in its table. An uploaded script is
- * known by its text, all else by its first words.
+ * A tool in sh that starts few processes: it notes its arguments and standard input, then answers with the first reply in
+ * its table. An uploaded script is known by its text, all else by its first words.
  */
 function fakeTool(tool: string, directory: string): string {
   return `#!/bin/sh
@@ -219,7 +219,8 @@ if [ ${tool} = ssh ]; then
   case $command in
     *'bash -s'*)
       cat >"$call/stdin"
-      name=$(cat "scripts/$(sha256sum <"$call/stdin" | cut -c1-64)") ;;
+      hash=$(sha256sum "$call/stdin")
+      read -r name <"scripts/\${hash%% *}" ;;
     *)
       eval "set -- $command"
       [ "$1" = env ] && shift
@@ -233,18 +234,15 @@ else
   while case \${1--} in -* | urn:*) false ;; esac; do name="$name $1"; shift; done
 fi
 printf '%s' "${tool} $name" >"$call/name"
-replies="answers/${tool} $name"
-reply=$(ls "$replies" 2>/dev/null | head -n 1)
-if [ -z "$reply" ]; then
+for reply in "answers/${tool} $name"/*; do break; done
+if [ ! -e "$reply" ]; then
   echo "the test has no answer to: ${tool} $name" >&2
   exit 99
 fi
-cp "$replies/$reply" "$call/reply"
-[ -e "$replies/$((reply + 1))" ] && rm "$replies/$reply"
-case $(head -n 1 "$call/reply") in
-  '# talk') ;;
-  *) [ -e "$call/stdin" ] || cat >"$call/stdin" ;;
-esac
-. "./$call/reply"
+next=\${reply%/*}/$((\${reply##*/} + 1))
+if [ -e "$next" ]; then mv "$reply" "$call/reply" && reply=$call/reply; fi
+read -r first <"$reply"
+if [ "$first" != '# talk' ] && [ ! -e "$call/stdin" ]; then cat >"$call/stdin"; fi
+. "./$reply"
 `;
 }
