@@ -41,7 +41,7 @@ let lastChat = 1_000_000;
  * The load does not wait for answers: what is slow piles up, as it does with real visitors.
  *
  * @param token of the bot that is written to, where the fake Telegram knows several
- * @param hasChat whether anybody writes to the bot on Telegram
+ * @param hasChat whether messages reach the bot on Telegram, too
  */
 export function startLoad(
   url: string,

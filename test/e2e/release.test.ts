@@ -152,7 +152,7 @@ describe("a release under load, which no visitor notices", () => {
     const token = randomToken();
     world.telegram.addBot(token);
     await bot.configureSecret("telegramToken", token);
-    // What is written to the old bot meanwhile has no answer.
+    // Messages to the old bot get no answer.
     const { failed, resent } = await bot.during("telegramToken", () => up(world), { hasChat: false });
     world.secrets.telegramToken = token;
     assert.deepEqual([failed, resent], [[], 0]);
