@@ -47,6 +47,7 @@ describe("a rollback", () => {
       `b2b2b2 is the beginning of several commits; name more digits. There are:\n  ${A} (runs now)\n  ${B}\n  ${C}`,
     );
     assert.equal(chosen(history, "b2b2b2c"), C);
+    assert.equal(chosen([update(A), update(B)], "b2b2"), B);
   });
 
   for (const [what, history, wanted, refusal] of [
