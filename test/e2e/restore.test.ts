@@ -149,11 +149,11 @@ describe("a database", function () {
       assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
     });
 
-    const OTHERS = ["loading", "checking", "holding", "stopping", "starting"].map((stage) => [
+    const OTHERS = ["loading", "checking", "holding", "stopping", "swapping"].map((stage) => [
       stage,
       " @slow",
     ]);
-    for (const [stage = "", slow = ""] of [["swapping"], ...OTHERS]) {
+    for (const [stage = "", slow = ""] of [["starting"], ...OTHERS]) {
       it(`goes back by itself when it is killed while ${stage}${slow}`, async () => {
         await bot.sql("UPDATE players SET name = 'today'");
         const today = await bot.players();
