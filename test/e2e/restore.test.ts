@@ -178,8 +178,8 @@ describe("a database", function () {
       );
       await bot.sh(cron("install", "0 6 1 1 *"));
       // The bot's start takes seconds; an earlier stage may pass between two looks on a busy machine.
-      await bot.sh(`nohup ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
-        until grep -qs stage=starting ${BACKUPS}/.restore; do kill -0 $!; done`);
+      await bot.sh(`nohup env ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
+        until grep -qs stage=starting ${BACKUPS}/.restore; do kill -0 $! || exit; done`);
       await rebootServer(world.server);
       await bot.untilVerified(60);
       assert.match(await bot.sh(`cat ${HOME}/backup.log`), /what was there is back/);
