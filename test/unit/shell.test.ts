@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -242,14 +242,50 @@ describe("the library of the scripts on the server", () => {
       assert.equal(await isThere(JOURNAL()), true);
     });
 
-    it("leaves no watcher behind after success", async () => {
-      const { stdout } = await run(await changing("end_change; echo $watcher"));
-      assert.throws(() => process.kill(-Number(stdout), 0), /ESRCH/);
+    for (const [how, delay] of [
+      ["leaves no watcher behind after success", 0],
+      ["leaves none behind that is slow to start", 0.5],
+    ] as const) {
+      it(how, async () => {
+        await slowSetsid(delay);
+        const { stdout } = await run(await changing("end_change; echo $watcher"));
+        assert.deepEqual(await livingMembers(Number(stdout)), []);
+      });
+    }
+
+    it("begins once its watcher watches, and not without", async () => {
+      await slowSetsid(0, "exit 1");
+      const { status, stderr } = await run(await changing("end_change"));
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /^The restore has not begun, because its watcher did not start; see .*restore\.log/,
+      );
+      assert.equal(await isThere(JOURNAL()), false);
+      assert.equal(await isThere(join(directory, "value")), false);
     });
+
+    /** The scripts find this setsid first: it waits some seconds, and then does its work or what it is told. */
+    async function slowSetsid(seconds: number, then = 'exec /usr/bin/setsid "$@"'): Promise<void> {
+      const script = `#!/bin/sh\nsleep ${String(seconds)}\n${then}\n`;
+      await writeFile(join(directory, "setsid"), script, { mode: 0o755 });
+    }
+
+    /** The processes that run of the group that a process leads, or will lead; one that has ended may stay listed until its parent asks for its status. */
+    async function livingMembers(leader: number): Promise<string[]> {
+      const stats = (await readdir("/proc"))
+        .filter((name) => /^\d+$/.test(name))
+        .map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
+      return (await Promise.all(stats)).filter((line) => {
+        const [state, , members] = line.slice(line.lastIndexOf(")") + 2).split(" ");
+        return [parseInt(line), Number(members)].includes(leader) && state !== "Z" && state !== "X";
+      });
+    }
 
     function run(path: string): Promise<{ status: number; stdout: string; stderr: string }> {
       return new Promise((resolve) => {
-        const child = execFile(path, [settingsFile], (_, stdout, stderr) => {
+        const env = { ...process.env, PATH: `${directory}:${process.env.PATH ?? ""}` };
+        const child = execFile(path, [settingsFile], { env }, (_, stdout, stderr) => {
           resolve({ status: child.exitCode ?? -1, stdout: stdout.trim(), stderr: stderr.trim() });
         });
       });

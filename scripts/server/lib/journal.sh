@@ -71,16 +71,22 @@ recover_command() {
   echo "$HERE/restore-db.sh $settings_file recover"
 }
 
-# A hang-up or a kill of this script does not reach the watcher. It inherits the lock, and its copies of the descriptors
-# on which upgrade-db.sh talks would keep the connection open.
+# A hang-up or a kill of this script does not reach the watcher, so nothing is changed before the watcher says that it
+# watches. It inherits the lock, and its copies of the descriptors on which upgrade-db.sh talks would keep the connection
+# open.
 start_watcher() {
-  env WATCHED="$$" setsid "$0" "$settings_file" watch </dev/null >>"${setting[directory]}/$change.log" 2>&1 7>&- 8<&- &
+  local log=${setting[directory]}/$change.log watches
+  exec {watches}< <(exec env WATCHED="$$" setsid "$0" "$settings_file" watch </dev/null 2>>"$log" 7>&- 8<&-)
   watcher=$!
+  read -r -u "$watches" || refuse "The $change has not begun, because its watcher did not start; see $log on the server."
+  exec {watches}<&-
 }
 
 # The watcher: undoes the change of the script with the process id WATCHED, should it end without doing so.
 watch() {
-  tail --pid="${WATCHED:?}" -f /dev/null
+  echo watching
+  exec >&2
+  tail --pid="${WATCHED:?}" -f /dev/null 9>&-
   recover
 }
 
