@@ -91,45 +91,51 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
       await sh(server, "rm /etc/ssh/sshd_config.d/70-match.conf");
     });
 
-    it("sets it up, and keeps what is not its own", async () => {
-      assert.equal((await passwordLogin(server, "deploy")).stdout, "deploy", "the password works before");
-      const started = await startedAt();
-      const outcome = await setUp(server);
-      assert.equal(outcome.status, 0, outcome.stderr);
-      assert.deepEqual(JSON.parse(await sh(server, "cat /etc/docker/daemon.json")), {
-        debug: true,
-        labels: ["rack=7"],
-        "log-driver": "local",
-        "log-opts": { "max-size": "10m", "max-file": "5" },
-        "live-restore": true,
+    describe("once it is set up", () => {
+      let started: string;
+      before(async () => {
+        assert.equal((await passwordLogin(server, "deploy")).stdout, "deploy", "the password works before");
+        started = await startedAt();
+        const outcome = await setUp(server);
+        assert.equal(outcome.status, 0, outcome.stderr);
       });
-      assert.equal(await startedAt(), started, "the container lived on while Docker was restarted");
-      assert.match(started, / true$/);
-      assert.equal(
-        await sh(server, "id -u deploy; grep -c colleague /home/deploy/.ssh/authorized_keys"),
-        "1500\n1",
-      );
-      const rules = await sh(server, "ufw show added");
-      assert.match(rules, /ufw allow 9999\/tcp/);
-      assert.doesNotMatch(rules, /limit/);
-      assert.deepEqual(steps(await setUpAgain(server), "changed"), []);
-    });
 
-    it("refuses an attacker who knows the passwords", async () => {
-      for (const user of ["root", "deploy"]) {
-        const { status, stderr } = await passwordLogin(server, user);
-        assert.equal(status, 255);
-        assert.match(stderr, /Permission denied \(publickey\)/);
-      }
-    });
+      it("keeps what is not its own", async () => {
+        assert.deepEqual(JSON.parse(await sh(server, "cat /etc/docker/daemon.json")), {
+          debug: true,
+          labels: ["rack=7"],
+          "log-driver": "local",
+          "log-opts": { "max-size": "10m", "max-file": "5" },
+          "live-restore": true,
+        });
+        assert.equal(await startedAt(), started, "the container lived on while Docker was restarted");
+        assert.match(started, / true$/);
+        assert.equal(
+          await sh(server, "id -u deploy; grep -c colleague /home/deploy/.ssh/authorized_keys"),
+          "1500\n1",
+        );
+        const rules = await sh(server, "ufw show added");
+        assert.match(rules, /ufw allow 9999\/tcp/);
+        assert.doesNotMatch(rules, /limit/);
+        assert.deepEqual(steps(await setUpAgain(server), "changed"), []);
+      });
 
-    it("moves sshd to another port and stays reachable", async () => {
-      assert.equal((await setUpAgain(server, ["--ssh-port", "2222"])).status, 0);
-      assert.match(await sh(server, "ss -ltnH"), /0\.0\.0\.0:2222 /);
-      const moved = { ...server, host: await address(server), port: 2222 } as ThrowawayServer;
-      const outcome = await setUpAgain(moved);
-      assert.deepEqual(steps(outcome, "changed"), [], outcome.stderr);
-      assert.match(outcome.stdout, /pulumi config set --path server\.port 2222\n/);
+      it("refuses an attacker who knows the passwords", async () => {
+        for (const user of ["root", "deploy"]) {
+          const { status, stderr } = await passwordLogin(server, user);
+          assert.equal(status, 255);
+          assert.match(stderr, /Permission denied \(publickey\)/);
+        }
+      });
+
+      it("moves sshd to another port and stays reachable", async () => {
+        assert.equal((await setUpAgain(server, ["--ssh-port", "2222"])).status, 0);
+        assert.match(await sh(server, "ss -ltnH"), /0\.0\.0\.0:2222 /);
+        const moved = { ...server, host: await address(server), port: 2222 } as ThrowawayServer;
+        const outcome = await setUpAgain(moved);
+        assert.deepEqual(steps(outcome, "changed"), [], outcome.stderr);
+        assert.match(outcome.stdout, /pulumi config set --path server\.port 2222\n/);
+      });
     });
   });
 
@@ -140,21 +146,20 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
       await install(server);
     });
 
-    for (const [when, line] of [
-      ["dpkg unpacks", UNPACKS],
-      ["dpkg sets up", "grep -q '^Setting up docker' /var/log/setup-server.log"],
-      ["daemon.json is written, Docker not yet restarted", "[[ -e /etc/docker/daemon.json ]]"],
-      ["the firewall has its first rules", "grep -q '^Rules updated' /var/log/setup-server.log"],
-      ["the key is being proved", "[[ -e /run/setup-server/key.pub ]]"],
-      ["sshd's file is written", "[[ -e /etc/ssh/sshd_config.d/00-setup-server.conf ]]"],
-    ] as const) {
-      it(`leaves a way in when ${when}`, async () => {
+    // One server and one test: each run goes on from where the one before was killed.
+    it("leaves a way in at every stage, and completes when it is run again", async () => {
+      for (const [when, line] of [
+        ["dpkg unpacks", UNPACKS],
+        ["dpkg sets up", "grep -q '^Setting up docker' /var/log/setup-server.log"],
+        ["daemon.json is written, Docker not yet restarted", "[[ -e /etc/docker/daemon.json ]]"],
+        ["the firewall has its first rules", "grep -q '^Rules updated' /var/log/setup-server.log"],
+        ["the key is being proved", "[[ -e /run/setup-server/key.pub ]]"],
+        ["sshd's file is written", "[[ -e /etc/ssh/sshd_config.d/00-setup-server.conf ]]"],
+      ] as const) {
         await killWhen(server, line);
-        assert.ok(await hasWayIn(server));
-      });
-    }
+        assert.ok(await hasWayIn(server), `no way in after a kill when ${when}`);
+      }
 
-    it("completes when it is run again", async () => {
       const outcome = await attempt("docker", [
         "exec",
         "throwaway-setup-killed",

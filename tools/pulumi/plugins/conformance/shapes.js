@@ -1,10 +1,8 @@
 // Prints, as JSON, the shape of an npm package's inputs as its type declarations have it. For conformance.go.
 // usage: node shapes.js PACKAGE_DIRECTORY FILE:INTERFACE...
-"use strict";
-
-const { readFileSync } = require("node:fs");
-const path = require("node:path");
-const ts = require("typescript");
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import ts from "typescript";
 
 const [directory, ...wanted] = process.argv.slice(2);
 
