@@ -142,6 +142,12 @@ export class BotDriver {
     await this.untilServerRuns("bin/await-healthy.sh bot$");
   }
 
+  /** Waits until Docker's own check has run too, which comes some seconds after a release has ended. */
+  async untilDockerCallsItHealthy(): Promise<void> {
+    const health = ["docker", "inspect", "-f", "{{.State.Health.Status}}", "training_bot"];
+    await eventually(async () => (await this.world.onServer(...health)) === "healthy", "a healthy bot");
+  }
+
   private async untilServerRuns(what: string): Promise<void> {
     await eventually(() => this.world.onServer("pgrep", "-f", what), `${what} on the server`, 60);
   }

@@ -161,6 +161,8 @@ describe("operating the bot", () => {
   });
 
   it("shows everything on one screen, in plain text", async () => {
+    await bot.ok("deploy");
+    await bot.untilDockerCallsItHealthy();
     const { output } = await bot.operate("status");
     assert.ok(!output.includes("\u001b"), "no colours");
     const commit = (await bot.running()).slice(0, 7);

@@ -180,7 +180,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     });
   }
 
-  it("survives a reboot of the server in the middle @slow", async () => {
+  it("survives a reboot of the server in the middle", async () => {
     const commit = await bot.slowChange("Reboot");
     const outcome = bot.operate("deploy");
     await bot.untilBuilding();

@@ -171,7 +171,7 @@ describe("the stack on a server", () => {
 
   for (const [what, ...command] of [
     ["stopped by hand", "docker", "stop", "training_bot"],
-    ["removed by hand @slow", "docker", "rm", "--force", "training_bot"],
+    ["removed by hand", "docker", "rm", "--force", "training_bot"],
   ] as [string, ...string[]][]) {
     it(`sees and repairs a bot that was ${what}`, async () => {
       await world.onServer(...command);

@@ -18,6 +18,32 @@ describe("the workflows of every day and of a pull request, run", function () {
     assert.deepEqual(bot.github.violations, []);
   });
 
+  it("a run by hand rolls back, restarts the bot and shows its log", async () => {
+    const before = await bot.running();
+    await bot.nextCommit();
+    await bot.release();
+    const back = await bot.byHand({ action: "rollback" });
+    assert.ok(back.isGreen, back.log);
+    assert.match(back.log, /rollback: \S+ is live/);
+    assert.equal(await bot.running(), before);
+
+    const since = await bot.startedAt();
+    const again = await bot.byHand({ action: "restart" });
+    assert.ok(again.isGreen, again.log);
+    assert.match(again.log, /restart: training_bot is healthy again/);
+    assert.match(again.log, /Success - Main Health check/);
+    assert.notEqual(await bot.startedAt(), since);
+
+    const now = await bot.startedAt();
+    const shown = await bot.byHand({ action: "logs", lines: "3" });
+    assert.ok(shown.isGreen, shown.log);
+    const [, said = ""] = shown.log.split("Main Do it");
+    const lines = said.split("\n").filter((line) => / \| ./.test(line));
+    assert.equal(lines.length, 3, said);
+    assert.doesNotMatch(shown.log, /Main Health check/);
+    assert.equal(await bot.startedAt(), now);
+  });
+
   it("today's backup is made once", async () => {
     const made = () => bot.world.onServer("sh", "-c", "ls /home/deploy/backups/*.sql.gz 2>/dev/null || true");
     assert.equal(await made(), "");

@@ -24,32 +24,6 @@ describe("further releases by workflows, run @slow", function () {
     assert.deepEqual(bot.github.violations, []);
   });
 
-  it("a run by hand also rolls back, restarts the bot and shows its log", async () => {
-    const before = await bot.running();
-    await bot.nextCommit();
-    await bot.release();
-    const back = await bot.byHand({ action: "rollback" });
-    assert.ok(back.isGreen, back.log);
-    assert.match(back.log, /rollback: \S+ is live/);
-    assert.equal(await bot.running(), before);
-
-    const since = await bot.startedAt();
-    const again = await bot.byHand({ action: "restart" });
-    assert.ok(again.isGreen, again.log);
-    assert.match(again.log, /restart: training_bot is healthy again/);
-    assert.match(again.log, /Success - Main Health check/);
-    assert.notEqual(await bot.startedAt(), since);
-
-    const now = await bot.startedAt();
-    const shown = await bot.byHand({ action: "logs", lines: "3" });
-    assert.ok(shown.isGreen, shown.log);
-    const [, said = ""] = shown.log.split("Main Do it");
-    const lines = said.split("\n").filter((line) => / \| ./.test(line));
-    assert.equal(lines.length, 3, said);
-    assert.doesNotMatch(shown.log, /Main Health check/);
-    assert.equal(await bot.startedAt(), now);
-  });
-
   it("the same from nothing, with the bot's own tests: how long that takes, and how long with docker-compose", async () => {
     // Those of the bot's own tests that mind no load: the others wait for processes and threads.
     const own = join(PROJECT, "examples", "hockey");
