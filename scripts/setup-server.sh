@@ -118,7 +118,7 @@ read_key() {
   text=$(sed 's/\r$//; /^[[:space:]]*\(#.*\)\?$/d' <<<"$text")
   [[ $text != *"PRIVATE KEY"* ]] || refuse "that is a private key, which stays on your machine; give the public one, whose file ends in .pub."
   if [[ -z $text ]]; then
-    if authorized_keys | grep -q .; then return; fi
+    if authorized_keys | grep -q .; then return 0; fi
     refuse "$user has no key on this server yet; give the public key on standard input or with --key-file."
   fi
   read -r kind blob _ <<<"$text"
@@ -153,12 +153,12 @@ step() {
   doing=$1
   if "$2"; then
     say ok "$1" "${4-}"
-    return
+    return 0
   fi
   changes=$((changes + 1))
   if $check; then
     say "would change" "$1" "${4-}"
-    return
+    return 0
   fi
   "$3"
   "$2" || fail "$1: it is done and still not as it should be; see $LOG and run this again."
@@ -196,12 +196,12 @@ logged() {
 ### Packages
 
 engine_packages() {
-  installed docker-ce && return
+  installed docker-ce && return 0
   # Leaves an engine alone that no system package installed.
-  if command -v dockerd >/dev/null && ! dpkg-query -W docker.io >/dev/null 2>&1; then return; fi
+  if command -v dockerd >/dev/null && ! dpkg-query -W docker.io >/dev/null 2>&1; then return 0; fi
   if $docker_repository; then
     echo docker-ce docker-ce-cli containerd.io docker-buildx-plugin
-    return
+    return 0
   fi
   case $system in
     "debian 12") echo docker.io ;; # with the client and BuildKit in it
@@ -520,7 +520,7 @@ harden_sshd() {
 }
 
 keep_sshd() {
-  if [[ -d $STATE/sshd-before ]]; then return; fi # left by a run that was killed
+  if [[ -d $STATE/sshd-before ]]; then return 0; fi # left by a run that was killed
   rm -rf "$STATE/sshd-before.new"
   mkdir "$STATE/sshd-before.new"
   cp -p /etc/ssh/sshd_config "$SSHD_FILE" "$STATE/sshd-before.new/" 2>/dev/null || true
@@ -567,7 +567,7 @@ deploy_login() {
     -o ConnectTimeout=10 -o LogLevel=ERROR -o PreferredAuthentications=publickey -o ControlPath=none \
     -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null \
     -o HostKeyAlgorithms="${host%% *}" -o KnownHostsCommand="/bin/echo %H $host" \
-    -l "$user" "$address" 'sudo -n true && docker version --format "{{.Server.Version}}"' 2>&1 </dev/null) && return
+    -l "$user" "$address" 'sudo -n true && docker version --format "{{.Server.Version}}"' 2>&1 </dev/null) && return 0
   tail -n 1 <<<"$answer"
   return 1
 }
@@ -583,7 +583,7 @@ host_key() {
   for kind in ecdsa ed25519 rsa; do
     if [[ -f /etc/ssh/ssh_host_${kind}_key.pub ]]; then
       cut -d ' ' -f 1,2 "/etc/ssh/ssh_host_${kind}_key.pub"
-      return
+      return 0
     fi
   done
   return 1

@@ -77,7 +77,7 @@ finish() {
 # The address may be a secret, so it goes to curl on standard input.
 ping_url() {
   local url=${setting[pingUrl]-}
-  if [[ -z $url || -n $safety ]]; then return; fi
+  if [[ -z $url || -n $safety ]]; then return 0; fi
   printf 'url = "%s%s"\n' "$url" "$1" |
     curl -fsS -m 10 --retry 3 -o /dev/null --data-raw "$2" --config - 9>&- ||
     say "The ping URL did not answer; see \`backups.pingUrl\`."
@@ -87,8 +87,8 @@ is_recent() {
   local newest
   while read -r newest; do
     if is_verified "$newest"; then
-      (($(age_of "$newest") < older * HOUR))
-      return
+      (($(age_of "$newest") < older * HOUR)) || return 1
+      return 0
     fi
   done < <(backups)
   return 1
@@ -179,7 +179,7 @@ verify() {
   local file=$1 contents=$2 digest=$3 restored
   load "$file" "$(throwaway)" "${setting[database]}" || {
     echo "it cannot be restored"
-    return
+    return 0
   }
   restored=$(in_throwaway "$CONTENTS")
   if [[ $restored != "$contents" ]]; then
@@ -198,7 +198,7 @@ publish() {
 
 copy_elsewhere() {
   local file=$1 copy=$1 name=${1##*/}
-  if [[ -z ${setting[remote]-} || -n $safety ]]; then return; fi
+  if [[ -z ${setting[remote]-} || -n $safety ]]; then return 0; fi
   command -v rclone >/dev/null || refuse "The backup is verified, but rclone is missing on the server for \`backups.remote\`; install it there with: apt-get install rclone"
   if [[ -n ${setting[recipient]-} ]]; then
     command -v age >/dev/null || refuse "The backup is verified, but age is missing on the server for \`backups.recipient\`; install it there with: apt-get install age"

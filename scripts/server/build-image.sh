@@ -44,11 +44,11 @@ has_commit() {
 # The mirror is kept, so that the next fetch is short.
 fetch() {
   [[ -d $MIRROR ]] || git init --quiet --bare "$MIRROR"
-  if has_commit; then return; fi
+  if has_commit; then return 0; fi
   say "fetching $COMMIT"
   git -C "$MIRROR" fetch --quiet --prune "$REPOSITORY" '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*' ||
     refuse "The server cannot read the repository $REPOSITORY; correct \`app.repository\`, or give the server access to it."
-  if has_commit; then return; fi
+  if has_commit; then return 0; fi
   git -C "$MIRROR" fetch --quiet "$REPOSITORY" "$COMMIT" 2>/dev/null ||
     refuse "The commit $COMMIT is not in the repository $REPOSITORY; push it, or correct \`commit\`."
 }

@@ -20,7 +20,7 @@ check_docker() {
   command -v docker >/dev/null ||
     refuse "The server has no Docker Engine; install docker.io there, or correct \`server.host\` if it is the wrong server."
   local answer
-  answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
+  answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return 0
   case $answer in
     *"permission denied"*)
       refuse "The user $(id -un) may not use Docker on the server; add it to the group docker, or correct \`server.user\`."
@@ -56,14 +56,14 @@ check_neighbours() {
 check_commit() {
   local refs scratch
   # An image that was built is never built again, so its repository is not asked either.
-  if docker image inspect "$BOT:$COMMIT" >/dev/null 2>&1; then return; fi
+  if docker image inspect "$BOT:$COMMIT" >/dev/null 2>&1; then return 0; fi
   command -v git >/dev/null || refuse "The server has no git; install it there with: apt-get install git"
   if ! refs=$(list_refs); then
-    if [[ $KEY == publishing && $refs == *"Permission denied"* ]]; then return; fi
+    if [[ $KEY == publishing && $refs == *"Permission denied"* ]]; then return 0; fi
     refuse_unreadable "$(reason_of "$refs")"
   fi
-  if grep -q "^$COMMIT" <<<"$refs"; then return; fi
-  if git -C "$MIRROR" cat-file -e "$COMMIT^{commit}" 2>/dev/null; then return; fi
+  if grep -q "^$COMMIT" <<<"$refs"; then return 0; fi
+  if git -C "$MIRROR" cat-file -e "$COMMIT^{commit}" 2>/dev/null; then return 0; fi
   scratch=$(mktemp -d)
   # shellcheck disable=SC2064 # the directory of now
   trap "rm -rf '$scratch'" EXIT
@@ -91,7 +91,7 @@ check_database() {
   local report directory mounted data
   report=$(docker container inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}VOLUME={{println .Name}}{{end}}{{end}}{{range .Config.Env}}{{println .}}{{end}}' "$DATABASE_CONTAINER" 2>/dev/null) || return 0
   if [[ -f $UPGRADE_JOURNAL ]]; then
-    if grep -qx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL" && grep -qx "volume=$VOLUME" "$UPGRADE_JOURNAL"; then return; fi
+    if grep -qx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL" && grep -qx "volume=$VOLUME" "$UPGRADE_JOURNAL"; then return 0; fi
     refuse "The database is being upgraded on the server; wait until that has ended, or, if it was cut off, begin it again with: ./delivery database upgrade MAJOR"
   fi
   mounted=$(sed -n 's/^VOLUME=//p' <<<"$report" | head -n 1)

@@ -11,7 +11,7 @@ main() {
   # A full hash needs no search; whether the repository has it is asked before anything changes.
   if [[ $COMMIT =~ ^[0-9a-f]{40}$ ]]; then
     echo "$COMMIT"
-    return
+    return 0
   fi
   refs=$(list_refs) ||
     refuse "The server cannot read the repository $REPOSITORY ($(reason_of "$refs")); correct \`app.repository\`, give the server access to it, or name the commit with all its 40 digits."
@@ -19,7 +19,7 @@ main() {
     found=$(awk -v ref="refs/heads/$BRANCH" '$2 == ref { print $1 }' <<<"$refs")
     [[ -n $found ]] || refuse "The repository $REPOSITORY has no branch $BRANCH; push it, or correct \`app.branch\`."
     echo "$found"
-    return
+    return 0
   fi
   # A tag's own commit is listed as NAME^{} after the tag.
   found=$(awk -v want="$COMMIT" '$2 == "refs/heads/" want || $2 == "refs/tags/" want || $2 == "refs/tags/" want "^{}" { hash = $1 } END { print hash }' <<<"$refs")

@@ -54,7 +54,7 @@ main() {
     remove) new=$(others) ;;
     *) refuse "$usage" ;;
   esac
-  if [[ $new == "$old" ]]; then return; fi
+  if [[ $new == "$old" ]]; then return 0; fi
   if [[ -n $new ]]; then
     crontab - <<<"$new"
   else

@@ -240,7 +240,7 @@ drop_old() {
   names=$(old_databases)
   [[ -n $names ]] || {
     say "There is no replaced database."
-    return
+    return 0
   }
   confirm "This removes for good: $(tr '\n' ' ' <<<"$names")"
   while read -r name; do

@@ -53,7 +53,7 @@ tell() {
 await() {
   local word
   while read -r -t "$SILENCE_SECONDS" -u 8 word; do
-    if [[ $word == "$1" ]]; then return; fi
+    if [[ $word == "$1" ]]; then return 0; fi
   done
   refuse "The operator's command does not answer any more, so the upgrade ends here."
 }
@@ -96,7 +96,7 @@ tidy() {
 # Whether requests may have been served from a volume, so that the way back would lose what they wrote: is_served VOLUME
 is_served() {
   [[ $(volume_of "${setting[container]}") == "$1" ]] && is_running "${setting[bot]}" || return 1
-  if gate_is_open; then return; fi
+  if gate_is_open; then return 0; fi
   # Once the bot is stopped, nothing opens the gate for it any more.
   stop_bot 2>/dev/null || true
   gate_is_open || return 1
@@ -124,7 +124,7 @@ undo() {
     # From here on there is no way back: the journal goes before the copies.
     end_change
     tidy
-    return
+    return 0
   fi
   say "going back: the upgrade ended while ${was[stage]}"
   if had_reached switching; then put_back "${setting[container]}" "${setting[databaseStopSeconds]}"; fi

@@ -12,6 +12,7 @@ import {
   RESTORE_DB,
   SETTINGS,
 } from "./backup-driver.ts";
+import { eventually } from "./eventually.ts";
 import { createWorld, up, type World } from "./world.ts";
 
 /** Milliseconds. */
@@ -36,6 +37,13 @@ describe("backups", function () {
     await bot.settle();
   });
 
+  afterEach("leaves nothing in /tmp, however a script has ended", async () => {
+    await eventually(
+      async () => (await bot.sh("ls -d /tmp/tmp.* 2>/dev/null || true")) === "",
+      "an empty /tmp",
+    );
+  });
+
   describe("a backup", () => {
     it("is verified while the bot goes on writing, closed to others, and shows no secret", async () => {
       await bot.sh(`nohup bash -c 'while [[ ! -e /tmp/enough ]]; do docker exec training_bot_db psql -qU hockey hockey_db -c \
@@ -55,10 +63,7 @@ describe("backups", function () {
       assert.match(manifest.file, /^hockey_db_\d{4}-\d\d-\d\d_\d{6}\.sql\.gz$/);
       assert.match(await bot.sh(`cd ${BACKUPS} && sha256sum -c *.sha256`), /: OK$/);
       assert.equal(await bot.sh(`find ${BACKUPS} ${HOME}/backup.log -perm /077`), "");
-      assert.equal(
-        await bot.sh("docker ps -aq --filter name=_verify; ls -d /tmp/tmp.* 2>/dev/null || true"),
-        "",
-      );
+      assert.equal(await bot.sh("docker ps -aq --filter name=_verify"), "");
       const seen = await bot.sh(`until [[ -s /tmp/ps ]]; do sleep 0.1; done; cat /tmp/ps`);
       assert.match(seen, /pg_dump/);
       const everything = `${seen}\n${await bot.sh(`cat ${HOME}/backup.log; zcat ${BACKUPS}/*.gz`)}`;

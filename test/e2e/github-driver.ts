@@ -29,6 +29,8 @@ interface Asked<T> {
  */
 export class GitHubDriver extends BotDriver {
   readonly github: FakeGitHub;
+  /** The commits on the workflow files that the last `apply` made. */
+  applied: string[] = [];
 
   private constructor(world: World, github: FakeGitHub) {
     super(world);
@@ -99,12 +101,20 @@ export class GitHubDriver extends BotDriver {
     return pulumi(this.world.stack, ["up", "--yes", "--skip-preview", ...args], this.administrator());
   }
 
-  /** The first update, server and GitHub. */
+  /** Makes sure that the stack manages GitHub. */
   async apply(): Promise<void> {
+    if (this.github.deployKeys.length) return;
+    await this.configure("github.manage", "true");
+    const before = this.workflowCommits();
     const began = Date.now();
     const { exitCode, output } = await this.up();
     assert.equal(exitCode, 0, output);
-    console.log(`      first up, server and GitHub: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    console.log(`      server and GitHub: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    this.applied = this.workflowCommits().filter((sha) => !before.includes(sha));
+  }
+
+  private workflowCommits(): string[] {
+    return this.github.git.log("main", ".github/workflows");
   }
 
   /** The public halves of the keys that GitHub lets in. */

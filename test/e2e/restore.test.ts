@@ -197,6 +197,7 @@ describe("a database", function () {
       assert.equal(status, 0, output);
       assert.equal(await bot.players(), original);
       assert.equal(await bot.sql("INSERT INTO players (name) VALUES ('new') RETURNING id"), "1001");
+      await bot.sh(`${RESTORE_DB} drop-old --yes`);
     });
   });
 

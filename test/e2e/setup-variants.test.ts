@@ -135,6 +135,8 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
         const outcome = await setUpAgain(moved);
         assert.deepEqual(steps(outcome, "changed"), [], outcome.stderr);
         assert.match(outcome.stdout, /pulumi config set --path server\.port 2222\n/);
+        assert.equal((await setUpAgain(moved, ["--ssh-port", "22"])).status, 0);
+        assert.equal((await setUpAgain(server, ["--check"])).status, 0);
       });
     });
   });

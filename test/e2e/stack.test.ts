@@ -36,6 +36,10 @@ describe("the stack on a server", () => {
 
   after(() => world.close());
 
+  beforeEach("is up, whatever the test before has taken down", async () => {
+    if ((await bot.containers()).length < CONTAINERS.length) await up(world);
+  });
+
   const connections = async () =>
     Number(await world.onServer("sh", "-c", "journalctl -u ssh | grep -c 'Accepted publickey'"));
 

@@ -82,14 +82,14 @@ export class UpgradeDriver extends BotDriver {
 
   /** Makes sure that PostgreSQL 13 runs and that there is no other data. */
   async start13(): Promise<void> {
-    if ((await this.major()) === "13") return;
-    await this.leave();
-    await this.sh(`docker volume rm ${NEW}`);
+    if ((await this.major()) !== "13") await this.leave();
+    await this.sh(`docker volume rm --force ${NEW}`);
   }
 
   /** Makes sure that PostgreSQL 15 runs. */
   async start15(): Promise<void> {
     if ((await this.major()) === "15") return;
+    await this.start13();
     const { exitCode, output } = await this.upgrade("15");
     assert.equal(exitCode, 0, output);
   }

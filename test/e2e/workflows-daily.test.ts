@@ -61,17 +61,18 @@ describe("the workflows of every day and of a pull request, run", function () {
 
   it("an unhealthy server has one issue and sends one alert, until it has recovered", async () => {
     const permissions = { issues: "write" } as const;
+    const issues = () => bot.github.issues.filter(({ isPull }) => !isPull);
     const told = () => bot.world.telegram.sent().filter(({ chat }) => chat.id === CHAT);
     await bot.world.onServer("docker", "stop", "training_bot");
     const red = await bot.start("schedule", "health-check.yml", { permissions });
     await bot.world.onServer("docker", "start", "training_bot");
     assert.ok(!red.isGreen);
     assert.deepEqual(
-      bot.github.issues.map(({ title, state, labels }) => [title, state, labels]),
+      issues().map(({ title, state, labels }) => [title, state, labels]),
       [["The server is unhealthy", "open", ["server-health"]]],
     );
-    assert.match(bot.github.issues[0]?.body ?? "", /training_bot +is exited/);
-    assert.match(bot.github.issues[0]?.body ?? "", /log lines of training_bot/);
+    assert.match(issues()[0]?.body ?? "", /training_bot +is exited/);
+    assert.match(issues()[0]?.body ?? "", /log lines of training_bot/);
     assert.equal(told().length, 1);
     assert.match(told()[0]?.text ?? "", /^training_bot on 127\.0\.0\.1\nbroken: training_bot is exited/);
 
@@ -79,10 +80,10 @@ describe("the workflows of every day and of a pull request, run", function () {
     const green = await bot.start("schedule", "health-check.yml", { permissions });
     assert.ok(green.isGreen, green.log);
     assert.deepEqual(
-      bot.github.issues.map(({ state, comments }) => [state, comments.length]),
+      issues().map(({ state, comments }) => [state, comments.length]),
       [["closed", 1]],
     );
-    assert.match(bot.github.issues[0]?.comments[0]?.body ?? "", /no drift/);
+    assert.match(issues()[0]?.comments[0]?.body ?? "", /no drift/);
     assert.equal(told().length, 2);
     assert.match(told()[1]?.text ?? "", /\nrecovered: training_bot\n/);
   });

@@ -162,6 +162,16 @@ describe("the library of the scripts on the server", () => {
     );
   });
 
+  it("returns with a status, because in a trap bash would take that of the command before the trap", async () => {
+    const scripts = join(LIB, "..");
+    const files = (await readdir(scripts, { recursive: true })).filter((name) => name.endsWith(".sh"));
+    assert.ok(files.length > 10);
+    for (const file of files) {
+      const text = await readFile(join(scripts, file), "utf8");
+      assert.doesNotMatch(text, /\breturn *(?:[;}|&\n]|$)/, file);
+    }
+  });
+
   describe("the journal", () => {
     const JOURNAL = () => join(directory, "backups", ".restore");
     const isThere = (path: string) => stat(path).then(Boolean, () => false);

@@ -35,7 +35,7 @@ latest_backup() {
   while read -r name; do
     if is_verified "$name"; then
       echo "$name"
-      return
+      return 0
     fi
   done < <(backups)
   refuse "There is no verified backup in ${setting[directory]}; name one that \`./delivery backups\` lists, or copy one there first."
