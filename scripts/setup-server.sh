@@ -513,7 +513,8 @@ harden_sshd() {
   reason=$(not_effective)
   [[ -z $reason ]] || back_out "something else in /etc/ssh overrides \"$reason\""
   reload_sshd
-  reason=$(deploy_login) || back_out "$user could no longer log in with a key ($reason)"
+  # While it reads its configuration again, sshd may drop a connection that it has accepted.
+  reason=$(deploy_login) || { sleep 2 && reason=$(deploy_login); } || back_out "$user could no longer log in with a key ($reason)"
   trap - EXIT
   rm -rf "$STATE/sshd-before"
   done_with sshd

@@ -162,7 +162,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
       const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
       const drop = "/etc/ssh/sshd_config.d/clock.conf";
       const setting = `SetEnv LD_PRELOAD=${library} FAKETIME=${off}`;
-      await world.onServer("sh", "-c", `echo '${setting}' >${drop}; systemctl reload ssh`);
+      await world.onServer("sh", "-c", `echo '${setting}' >${drop}; systemctl restart ssh`);
       await cutConnections(world.server);
       try {
         const commit = await bot.change(`Clock ${off}`);
@@ -174,7 +174,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
         assert.match(output, new RegExp(`^warning +clock +is 86[34]\\d\\d s ${words} this machine's`, "m"));
         assert.equal((await bot.operate("drift")).exitCode, 0);
       } finally {
-        await world.onServer("sh", "-c", `rm ${drop}; systemctl reload ssh`);
+        await world.onServer("sh", "-c", `rm ${drop}; systemctl restart ssh`);
         await cutConnections(world.server);
       }
     });

@@ -22,6 +22,8 @@ import {
   UNPACKS,
 } from "./setup.ts";
 
+// Where a test changes sshd by hand, it restarts it: systemd then waits until sshd listens again, as it does not after a
+// reload.
 describe("scripts/setup-server.sh, every variant @slow", function () {
   this.timeout(300_000);
   before(prepare);
@@ -40,7 +42,7 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
          printf 'root:${PASSWORD}\\ndeploy:${PASSWORD}\\n' | chpasswd
          printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\nMaxSessions 2\\n' >/etc/ssh/sshd_config.d/50-cloud-init.conf
          rm /etc/ssh/sshd_config.d/throwaway.conf
-         systemctl reload ssh
+         systemctl restart ssh
          mkdir /etc/docker
          echo '{"debug": true, "log-driver": "json-file", "labels": ["rack=7"]}' >/etc/docker/daemon.json
          apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install docker.io ufw
@@ -64,7 +66,7 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
     });
 
     it("keeps passwords while the key is not proved to work", async () => {
-      await sh(server, "echo 'DenyUsers deploy' >/etc/ssh/sshd_config.d/60-deny.conf; systemctl reload ssh");
+      await sh(server, "echo 'DenyUsers deploy' >/etc/ssh/sshd_config.d/60-deny.conf; systemctl restart ssh");
       const outcome = await setUp(server);
       assert.equal(outcome.status, 1);
       assert.match(
@@ -72,7 +74,7 @@ describe("scripts/setup-server.sh, every variant @slow", function () {
         /^setup-server: deploy cannot log in with a key[^\n]*passwords and root stay as they are[^\n]*$/,
       );
       assert.equal((await passwordLogin(server, "root")).stdout, "root");
-      await sh(server, "rm /etc/ssh/sshd_config.d/60-deny.conf; systemctl reload ssh");
+      await sh(server, "rm /etc/ssh/sshd_config.d/60-deny.conf; systemctl restart ssh");
     });
 
     it("puts sshd back where another file overrides it", async () => {

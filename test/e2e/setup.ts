@@ -188,7 +188,11 @@ export async function killWhen(server: ThrowawayServer, line: string): Promise<v
      kill -KILL -- -$(cat /tmp/pid) && echo killed`,
   );
   assert.equal(hit, "killed", `the script ended before: ${line}\n${await sh(server, "cat /tmp/out")}`);
-  await sh(server, "for _ in {1..100}; do pgrep -s $(cat /tmp/pid) >/dev/null || exit 0; sleep 0.05; done");
+  // Apt runs dpkg in a session of its own, which ends once it finds its terminal gone.
+  await sh(
+    server,
+    "for _ in {1..200}; do pgrep -s $(cat /tmp/pid) >/dev/null || pgrep -x dpkg >/dev/null || exit 0; sleep 0.05; done; exit 1",
+  );
 }
 
 /** Whether an administrator still gets in, as deploy or as root. */
