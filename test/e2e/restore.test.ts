@@ -135,10 +135,17 @@ describe("a database", function () {
       });
     }
 
-    it("goes back when the bot does not get healthy on the restored data", async () => {
+    /** Makes a backup with which the bot does not start. */
+    async function badBackup(): Promise<string> {
       await bot.sql(BOT_FAILS);
-      const { file: bad } = await bot.backup();
-      await bot.sql(`${BOT_STARTS}; UPDATE players SET name = 'today'`);
+      const { file } = await bot.backup();
+      await bot.sql(BOT_STARTS);
+      return file;
+    }
+
+    it("goes back when the bot does not get healthy on the restored data", async () => {
+      const bad = await badBackup();
+      await bot.sql(`UPDATE players SET name = 'today'`);
       const today = await bot.players();
       const { status, output } = await bot.attempt(`${restore(bad)} --yes --no-safety-dump`);
       await bot.sh(`rm ${BACKUPS}/${bad}*`);
@@ -171,22 +178,24 @@ describe("a database", function () {
     }
 
     it("goes back after a reboot in its midst, and then catches up on the backup that is due", async () => {
+      const bad = await badBackup();
       const today = await bot.players();
       const aside = "/home/deploy/aside";
+      const said = "/home/deploy/restore.out";
       await bot.sh(
-        `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${good} ${BACKUPS}`,
+        `mkdir ${aside}; mv ${BACKUPS}/hockey_db_* ${BACKUPS}/manifest.jsonl ${aside}; cp ${aside}/${bad} ${BACKUPS}`,
       );
       await bot.sh(cron("install", "0 6 1 1 *"));
-      // The bot's start takes seconds; an earlier stage may pass between two looks on a busy machine.
-      await bot.sh(`nohup env ${restore(good)} --yes --no-safety-dump >/dev/null 2>&1 &
+      // A bot that cannot start keeps the restore at this stage for long enough.
+      await bot.sh(`nohup env ${restore(bad)} --yes --no-safety-dump >${said} 2>&1 &
         until grep -qs stage=starting ${BACKUPS}/.restore; do kill -0 $! || exit; done`);
       await rebootServer(world.server);
       await bot.untilVerified(60);
-      assert.match(await bot.sh(`cat ${HOME}/backup.log`), /what was there is back/);
+      assert.match(await bot.sh(`cat ${HOME}/backup.log ${said}`), /what was there is back/);
       assert.equal(await bot.players(), today);
       assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
       assert.equal(await bot.sh(`ls ${BACKUPS}/.restore 2>/dev/null || true`), "");
-      await bot.sh(`${cron("remove")}; mv ${aside}/* ${BACKUPS}`);
+      await bot.sh(`${cron("remove")}; mv ${aside}/* ${BACKUPS}; rm -r ${aside} ${said} ${BACKUPS}/${bad}*`);
     });
 
     it("works on a new, empty database: the server is gone, the backup is not", async () => {
