@@ -14,19 +14,19 @@ import { guard } from "./guards.ts";
 import { PARTS } from "./model/names.ts";
 
 const settings = loadConfig();
-const { name: botName, app, postgresPassword: password } = settings;
+const { name: botName, app } = settings;
 
 guard();
 await checkGitHub(settings);
-const driftedAt = await checkServer(settings);
+const { driftedAt, imageId: known } = await checkServer(settings);
 
-const files = [caddyfile, passwordFile(password), settingsOnServer(settings)];
+const files = [caddyfile, passwordFile(settings.postgresPassword), settingsOnServer(settings)];
 const server = new Server(PARTS.server, { settings, files, driftedAt });
 const access = manageGitHub(PARTS.github, { settings, server });
 const network = new Network(PARTS.network, { server, botName });
 const on = { server, network, botName };
-const database = new Database(PARTS.database, { ...on, settings: settings.database, password });
-const image = new Image(PARTS.image, { server, settings, access });
+const database = new Database(PARTS.database, { ...on, settings: settings.database });
+const image = new Image(PARTS.image, { server, settings, access, known });
 const proxy = new Proxy(PARTS.proxy, { ...on, settings: settings.proxy, app });
 const environment = botEnvironment(settings, database.containerName);
 const bot = new Bot(PARTS.bot, { ...on, database, proxy, image, settings: app, environment });

@@ -11,6 +11,13 @@ const path = require("node:path");
 const cache = process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache");
 enableCompileCache(path.join(cache, "hockey-delivery", "compile"));
 
+// ./delivery waits for this: the update has the stack's lock now (infra/model/conversation.ts).
+const { DELIVERY_SOCKET: socket } = process.env;
+if (socket) {
+  globalThis.deliverySocket = require("node:net").connect(socket);
+  globalThis.deliverySocket.on("error", () => undefined);
+}
+
 const fromSdk = createRequire(require.resolve("@pulumi/pulumi"));
 
 /** Makes `require(name)` return `exports` inside the SDK. */

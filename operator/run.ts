@@ -17,10 +17,12 @@ export interface RunOptions {
   show?: ("stdout" | "stderr")[];
   /** Seconds. */
   timeout?: number;
+  /** Further variables of its environment. */
+  env?: Record<string, string>;
 }
 
 // The programs that scripts/bootstrap installed come first.
-const env = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
+const environment = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
 const said = (text: unknown) => (typeof text === "string" ? text : "");
 
 /** A running command with open streams. */
@@ -38,7 +40,7 @@ const loadExeca = async () => (await import("execa")).execa;
 export async function begin(command: string, args: string[]): Promise<Running> {
   const execa = await loadExeca();
   const child = execa(command, args, {
-    ...{ cwd: PROJECT, env, reject: false, buffer: false },
+    ...{ cwd: PROJECT, env: environment, reject: false, buffer: false },
     ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
   });
   const ended = child.then(({ exitCode }) => exitCode ?? NO_CONNECTION);
@@ -47,10 +49,10 @@ export async function begin(command: string, args: string[]): Promise<Running> {
 
 /** Runs a command to its end, successful or not. @throws OperatorError when there is no such program */
 export async function run(command: string, args: string[], options: RunOptions = {}): Promise<CommandResult> {
-  const { input = "", show = [], timeout } = options;
+  const { input = "", show = [], timeout, env } = options;
   const execa = await loadExeca();
   const result = await execa(command, args, {
-    ...{ cwd: PROJECT, env, input },
+    ...{ cwd: PROJECT, env: { ...environment, ...env }, input },
     stdout: show.includes("stdout") ? "inherit" : "pipe",
     stderr: show.includes("stderr") ? ["inherit", "pipe"] : "pipe",
     timeout: timeout && timeout * 1000,

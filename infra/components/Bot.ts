@@ -1,6 +1,6 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { fingerprint } from "../model/digest.ts";
+import { announce } from "../conversation.ts";
 import { BOT_MEMORY, BOT_STOP_SECONDS, HEALTH_CHECK } from "../model/limits.ts";
 import { COMPONENTS, dockerNames, REVISION_LABEL } from "../model/names.ts";
 import { IN_CONTAINER } from "../model/paths.ts";
@@ -32,6 +32,10 @@ interface BotArgs {
  *
  * On the server: one container. A change of anything in it (image, environment, limits) replaces it: requests wait for
  * the seconds of the swap, none is refused. Deleting it stops the bot; its data is in the database.
+ *
+ * The server itself guards the swap (scripts/server/swap-bot.sh): it stops and keeps the old container before the new one
+ * is made, and has it run again where the new one does not come or does not get well, whatever has become of this
+ * program. So Pulumi never deletes the old container, and a failed release leaves the old one running.
  */
 export class Bot extends pulumi.ComponentResource {
   readonly containerName: pulumi.Output<string>;
@@ -39,35 +43,43 @@ export class Bot extends pulumi.ComponentResource {
   constructor(name: string, args: BotArgs, opts?: pulumi.ComponentResourceOptions) {
     super(COMPONENTS.bot, name, {}, opts);
     const { server, database, proxy } = args;
-    const container = containerArgs(args);
-    // The gate must close before anything replaces the container.
-    const hold = server.run(
-      `${name}-hold`,
-      { script: "hold-requests.sh", names: {}, rerunOn: pulumi.output(container).apply(fingerprint) },
-      { parent: this, dependsOn: [database.ready, proxy.ready] },
-    );
-    // The role gets a new password only while requests are held: the old bot knows the old one.
-    const password = database.setPassword(`${name}-password`, { parent: this, dependsOn: [hold] });
-    const running = new docker.Container(
-      `${name}-container`,
-      container,
-      containerOptions(this, server.docker, [password]),
-    );
+    const running = new docker.Container(`${name}-container`, containerArgs(args), {
+      ...containerOptions(this, server.docker, [database.ready, proxy.ready]),
+      deleteBeforeReplace: false,
+      retainOnDelete: true,
+      hooks: swapHooks(name, server),
+    });
     this.containerName = running.name;
     server.run(
       `${name}-verdict`,
       {
-        script: "await-healthy.sh",
-        names: {},
-        words: ["bot"],
-        // The verdict opens the gate. So it comes after every hold, whose output differs each time, even where the
-        // container stays; and after every new container, even where nothing was held.
-        rerunOn: pulumi.interpolate`${running.id} ${hold.stdout}`,
+        script: "swap-bot.sh",
+        names: { CONTAINER_ID: running.id },
+        words: ["verdict"],
+        remove: ["remove"],
       },
       { parent: this },
     );
     this.registerOutputs({ containerName: this.containerName });
   }
+}
+
+/** Hooks and no resources: they run whenever Pulumi makes a container, and only then. */
+function swapHooks(name: string, server: Server): pulumi.ResourceHookBinding {
+  const begin = async () => {
+    announce("swapping");
+    await server.call("swap-bot.sh", {}, ["begin"]);
+    announce("making");
+  };
+  const abandon = async () => {
+    await server.call("swap-bot.sh", {}, ["abandon"]);
+    // The swap has an end then; a second try would need another.
+    return false;
+  };
+  return {
+    beforeCreate: [new pulumi.ResourceHook(`${name}-swap`, begin)],
+    onError: [new pulumi.ErrorHook(`${name}-abandon`, abandon)],
+  };
 }
 
 function containerArgs({ network, image, settings, botName, environment }: BotArgs): docker.ContainerArgs {

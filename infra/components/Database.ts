@@ -1,7 +1,6 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { digest } from "../model/digest.ts";
-import { DATABASE_MEMORY, DATABASE_STOP_SECONDS } from "../model/limits.ts";
+import { DATABASE_MEMORY, DATABASE_STOP_SECONDS, HEALTH_CHECK } from "../model/limits.ts";
 import { COMPONENTS, dockerNames } from "../model/names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
 import { dataDirectory, supportWarning } from "../model/postgres.ts";
@@ -20,7 +19,6 @@ interface DatabaseArgs {
   server: Server;
   network: Network;
   settings: DatabaseSettings;
-  password: pulumi.Output<string>;
   /** `name` of the configuration. */
   botName: string;
 }
@@ -38,12 +36,10 @@ export class Database extends pulumi.ComponentResource {
   readonly containerName: pulumi.Output<string>;
   /** Done when PostgreSQL answers; what needs the database depends on it. */
   readonly ready: pulumi.Resource;
-  /** Sets the role's password from the secret file, whenever that has changed. */
-  readonly setPassword: (name: string, opts: pulumi.CustomResourceOptions) => pulumi.Resource;
 
   constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
     super(COMPONENTS.database, name, {}, opts);
-    const { server, settings, password } = args;
+    const { server, settings } = args;
     const warning = supportWarning(settings.image, new Date());
     if (warning !== undefined) void pulumi.log.warn(warning, this);
     const volume = this.declareVolume(name, args);
@@ -55,7 +51,8 @@ export class Database extends pulumi.ComponentResource {
     const container = new docker.Container(
       `${name}-container`,
       containerArgs(args, image.imageId, volume.name),
-      containerOptions(this, server.docker, [server]),
+      // A running database is not stopped for another health check.
+      { ...containerOptions(this, server.docker, [server]), ignoreChanges: ["healthcheck"] },
     );
     this.containerName = container.name;
     this.ready = server.run(
@@ -63,9 +60,6 @@ export class Database extends pulumi.ComponentResource {
       { script: "await-healthy.sh", names: {}, words: ["database"], rerunOn: container.id },
       { parent: this },
     );
-    const names = { CONTAINER: container.name, ROLE: settings.user, DATABASE: settings.name };
-    this.setPassword = (resource, options) =>
-      server.run(resource, { script: "set-password.sh", names, rerunOn: password.apply(digest) }, options);
     this.registerOutputs({ containerName: this.containerName });
   }
 
@@ -108,9 +102,9 @@ function containerArgs(
     healthcheck: {
       // Over TCP: while the image makes the database, PostgreSQL answers on its socket already.
       tests: ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", settings.user, "-d", settings.name],
-      interval: "2s",
-      timeout: "5s",
-      retries: 15,
+      interval: `${HEALTH_CHECK.interval}s`,
+      timeout: `${HEALTH_CHECK.timeout}s`,
+      retries: HEALTH_CHECK.retries,
       // As Docker writes a minute: any other spelling would show as a difference for ever.
       startPeriod: "1m0s",
     },

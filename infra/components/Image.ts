@@ -20,13 +20,15 @@ export class Image extends pulumi.ComponentResource {
     args: {
       server: Server;
       settings: Settings;
+      /** Docker's id of the image, where the server has it already. */
+      known?: string;
       /** What must exist before the server can read the repository. */
       access: pulumi.Resource[];
     },
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super(COMPONENTS.image, name, {}, opts);
-    const { server, settings, access } = args;
+    const { server, settings, access, known } = args;
     const { commit } = settings;
     this.commit = commit;
     const build = server.run(
@@ -34,7 +36,8 @@ export class Image extends pulumi.ComponentResource {
       { script: "build-image.sh", names: { IMAGE: settings.name, COMMIT: commit } },
       { parent: this, dependsOn: access },
     );
-    this.imageId = build.stdout;
+    // An image that is there needs no waiting for the command that would build it.
+    this.imageId = known === undefined ? build.stdout : pulumi.output(known);
     this.registerOutputs({ commit, imageId: this.imageId });
   }
 }

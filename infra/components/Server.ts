@@ -1,13 +1,17 @@
 import { remote } from "@pulumi/command";
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { callServer } from "../call-server.ts";
 import { digest } from "../model/digest.ts";
 import { COMPONENTS } from "../model/names.ts";
 import type { ServerSettings } from "../model/schema.ts";
 import { type Arguments, bundle, installedCall, type ScriptName, uploadedCall } from "../model/scripts.ts";
 import type { StackSettings } from "../model/server-settings.ts";
-import { shellCommand, sshOptions } from "../model/ssh.ts";
+import { explain, shellCommand, sshOptions } from "../model/ssh.ts";
 import { archive, scriptFiles, SECRET_MODE, type ServerFile } from "../server-files.ts";
+
+/** Seconds for a call around an operation: longer than any swap holds requests. */
+const CALL_SECONDS = 600;
 
 /** A call of an installed script. */
 interface ScriptArgs<S extends ScriptName> {
@@ -37,6 +41,7 @@ export class Server extends pulumi.ComponentResource {
   readonly settings: ServerSettings;
   /** When files on the server were last found to differ (ISO 8601); empty where they never were. */
   readonly driftedAt: string;
+  private readonly stack: StackSettings & { sshPrivateKey?: string };
   private readonly connection: remote.CommandArgs["connection"];
   private readonly files: remote.Command;
 
@@ -54,6 +59,7 @@ export class Server extends pulumi.ComponentResource {
     const { server, sshPrivateKey } = args.settings;
     const { host, port, user, hostKey } = server;
     this.settings = server;
+    this.stack = args.settings;
     this.driftedAt = args.driftedAt;
     this.connection = {
       host,
@@ -101,6 +107,21 @@ export class Server extends pulumi.ComponentResource {
       },
       { ...opts, dependsOn: [this.files, ...dependencies(opts)] },
     );
+  }
+
+  /**
+   * Calls an installed script around an operation of another resource, over the connection that is open already.
+   *
+   * @throws Error with the script's last words; the operation fails with it
+   */
+  async call<S extends ScriptName>(script: S, names: Arguments<S>, words: string[]): Promise<void> {
+    const { server, sshPrivateKey } = this.stack;
+    const answer = await callServer(server, installedCall(script, server, names, words), {
+      withKey: sshPrivateKey !== undefined,
+      seconds: CALL_SECONDS,
+    });
+    const fault = explain(answer, this.stack);
+    if (fault !== undefined) throw new Error(fault);
   }
 
   private installFiles(name: string, settings: StackSettings, files: ServerFile[]): remote.Command {

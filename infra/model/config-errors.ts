@@ -31,6 +31,10 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   "app.branch": { needs: "a branch of the repository", example: "main" },
   "app.port": { needs: "the port the bot listens on, 1 to 65535", example: "5000" },
   "app.healthPath": { needs: "a path that starts with /", example: "/health" },
+  "app.startSeconds": {
+    needs: "seconds that the bot may take until its first good answer, 5 to 300",
+    example: "15",
+  },
   "app.environment": {
     needs: "names of environment variables with plain values",
     example: "{ LOG_LEVEL: info }",

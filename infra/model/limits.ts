@@ -1,23 +1,37 @@
 /**
  * Times and sizes that one part promises and another relies on. Seconds and MiB, unless a name says otherwise.
  *
- * The budget of a release: `DRAIN + BOT_STOP + HEALTHY` must end before `HOLD`, at which the gate opens by itself.
- *
- * Requests survive a failed release only where giving up and putting back end before `PROXY_HOLD`. These limits alone do
- * not promise that: `HEALTHY` is as long as `PROXY_HOLD`. A release that crashes, or that Docker calls unhealthy, is
- * given up within UNHEALTHY_SECONDS; one that starts too slowly for its health check to fail loses requests.
+ * The budget of a swap is `swapSeconds`: however a release fails, the old container serves again before the proxy gives
+ * up a request that it holds, and before the gate opens by itself.
  */
 
 /** Requests in flight get this long to finish before the bot is stopped all the same. */
-export const DRAIN_SECONDS = 20;
-/** Between SIGTERM and SIGKILL: what is in flight, and the poller's last answer. */
-export const BOT_STOP_SECONDS = 30;
-/** A release that neither gets healthy nor fails is given up after this. */
-export const HEALTHY_SECONDS = 60;
-/** A new image must stay up for this long before requests are let in. */
-export const STEADY_SECONDS = 5;
+export const DRAIN_SECONDS = 5;
+/** Between SIGTERM and SIGKILL: the poller's last answer. */
+export const BOT_STOP_SECONDS = 15;
+/** From the moment that the old container has stopped, Pulumi gets this long to make the new one. */
+export const MAKE_SECONDS = 10;
+/** Default of `app.startSeconds`: a bot that has not answered well by then is given up. */
+export const START_SECONDS = 15;
+/** A new image must stay well for this long after its first good answer. Requests are let in meanwhile. */
+export const PROBATION_SECONDS = 4;
+/** From the end of a bot that is given up to the start of the old container. */
+export const PUT_BACK_SECONDS = 5;
+
+/**
+ * The longest that a swap holds requests: drain, stop, make, start, give up and start the old one again.
+ *
+ * @param startSeconds `app.startSeconds`
+ */
+export function swapSeconds(startSeconds: number): number {
+  return DRAIN_SECONDS + BOT_STOP_SECONDS + MAKE_SECONDS + startSeconds + PUT_BACK_SECONDS + startSeconds;
+}
+
 /** The gate opens by itself after this: longer than any swap, so only an abandoned one meets it. */
-export const HOLD_SECONDS = 120;
+export function holdSeconds(startSeconds: number): number {
+  return swapSeconds(startSeconds) + 10;
+}
+
 /** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
 export const UPGRADE_HOLD_SECONDS = 900;
 /** Caddy gives up on a held request after this (scripts/server/container/Caddyfile). */
@@ -29,11 +43,11 @@ export const DATABASE_STOP_SECONDS = 120;
 /** From the start of PostgreSQL, or of Docker after a boot, to its first answer: initdb on a slow disk. */
 export const READY_SECONDS = 120;
 
-/** How Docker asks the bot whether it is healthy; failures before `startPeriod` has passed do not count. */
-export const HEALTH_CHECK = { interval: 5, timeout: 5, retries: 3, startPeriod: 10 } as const;
-/** Docker calls a bot that never answers unhealthy after at most this. */
-export const UNHEALTHY_SECONDS =
-  HEALTH_CHECK.startPeriod + HEALTH_CHECK.retries * (HEALTH_CHECK.interval + HEALTH_CHECK.timeout);
+/**
+ * How Docker asks the bot whether it is healthy; failures before `startPeriod` has passed do not count. Each question
+ * starts a program in the container: all of them together must stay below half a percent of a core.
+ */
+export const HEALTH_CHECK = { interval: 30, timeout: 5, retries: 3, startPeriod: 30 } as const;
 /** The server's git waits this long for an answer of the repository's host. */
 export const GIT_SECONDS = 20;
 

@@ -20,6 +20,8 @@ export interface ServerPaths {
   settings: string;
   proxyDirectory: string;
   secretsDirectory: string;
+  /** The database's password, as the stack has put it there. */
+  passwordSource: string;
   /** The bare copy of the bot's repository. */
   mirror: string;
   /** The private half of the key with which the server reads the repository; PostgreSQL's container does not see it. */
@@ -31,6 +33,10 @@ export interface ServerPaths {
   drift: string;
   /** What the last health check found and reported. */
   health: string;
+  /** Where the guard of a swap keeps how far it is. */
+  swapDirectory: string;
+  /** How the last swap ended, until the next one begins. */
+  swapVerdict: string;
   /** Fingerprints of images with an environment that have run here and stayed up. */
   healthyFingerprints: string;
   buildLog: string;
@@ -55,12 +61,15 @@ export function serverPaths({
     settings: `${deployPath}/${INSTALLED.settings}`,
     proxyDirectory: `${deployPath}/${directoryOf(INSTALLED.caddyfile)}`,
     secretsDirectory: `${deployPath}/${directoryOf(INSTALLED.password)}`,
+    passwordSource: `${deployPath}/${INSTALLED.password}`,
     mirror: `${deployPath}/repository.git`,
     repositoryKey: `${deployPath}/repository_key`,
     manifest: `${deployPath}/${INSTALLED.manifest}`,
     drifted: `${deployPath}/damaged`,
     drift: `${deployPath}/drift.json`,
     health: `${deployPath}/health.json`,
+    swapDirectory: `${deployPath}/swap`,
+    swapVerdict: `${deployPath}/swap/verdict`,
     healthyFingerprints: `${deployPath}/proven`,
     buildLog: `${deployPath}/build.log`,
     buildLock: `${deployPath}/.build-lock`,

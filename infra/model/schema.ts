@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { configError, describe } from "./config-errors.ts";
+import { START_SECONDS } from "./limits.ts";
 import { BOT_VARIABLES, dockerNames, FIRST_BOT } from "./names.ts";
 
 /**
@@ -62,6 +63,7 @@ const App = z.strictObject({
     .string()
     .regex(/^\/[\w./~%-]*$/)
     .default("/health"),
+  startSeconds: z.coerce.number().int().min(5).max(300).default(START_SECONDS),
   environment: environment.default({}),
 });
 

@@ -23,15 +23,20 @@ interface Script {
 }
 
 const GATE = ["PROXY", "GATE", "HOLD_SECONDS", "DRAIN_SECONDS"] as const;
-const HEALTH = [
-  ...(["BOT", "PROXY", "PAGE", "GATE", "HEALTHY_FINGERPRINTS"] as const),
-  ...(["HEALTHY_SECONDS", "STEADY_SECONDS", "CONTAINER_PIDS"] as const),
+const HEALTH = ["BOT", "PROXY", "PAGE", "GATE", "START_SECONDS", "CONTAINER_PIDS"] as const;
+const INVENTORY = [
+  ...(["BOT", "DATABASE_CONTAINER", "PROXY"] as const),
+  ...(["REVISION_LABEL", "SWAP_DIRECTORY", "HOLD_SECONDS"] as const),
 ] as const;
+const STANDSTILL = ["RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"] as const;
 
 /** Every script, with the names that it takes. */
 export const SCRIPTS = {
   /** Waits until the bot (`bot`) or PostgreSQL (`database`) is healthy. */
-  "await-healthy.sh": { facts: [...HEALTH, "DATABASE_CONTAINER", "READY_SECONDS"], installed: true },
+  "await-healthy.sh": {
+    facts: [...HEALTH, "DATABASE_CONTAINER", "ROLE", "DATABASE", "READY_SECONDS"],
+    installed: true,
+  },
   "backup-db.sh": { facts: [], installed: true },
   "build-image.sh": {
     facts: [
@@ -45,7 +50,8 @@ export const SCRIPTS = {
   "check-server.sh": {
     facts: [
       ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "DRIFTED", "UPGRADE_JOURNAL"] as const),
-      ...(["BOT", "DATABASE_CONTAINER", "VOLUME", "SWITCHING_STAGE"] as const),
+      ...INVENTORY,
+      ...(["VOLUME", "SWITCHING_STAGE"] as const),
       ...(["REPOSITORY", "MIRROR", "GIT_SSH", "GIT_SECONDS"] as const),
     ],
     own: ["COMMIT", "KEY"],
@@ -66,7 +72,7 @@ export const SCRIPTS = {
     ],
   },
   "list-containers.sh": {
-    facts: ["BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL"],
+    facts: INVENTORY,
     own: ["COMMIT"],
   },
   /** `make` or `remove`, then the file. */
@@ -80,11 +86,24 @@ export const SCRIPTS = {
     ],
   },
   "restart-bot.sh": {
-    facts: [...GATE, ...HEALTH, "RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"],
+    facts: [...GATE, ...HEALTH, ...STANDSTILL],
   },
   "restore-db.sh": { facts: [], optional: ["BACKUP"], installed: true },
-  "set-password.sh": { facts: [], own: ["CONTAINER", "ROLE", "DATABASE"], installed: true },
+  "set-password.sh": { facts: ["DATABASE_CONTAINER", "ROLE", "DATABASE"], installed: true },
   "show-logs.sh": { facts: [], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
+  /** `begin`, `abandon`, `verdict`, `recover` or `remove`. */
+  "swap-bot.sh": {
+    facts: [
+      ...GATE,
+      ...HEALTH,
+      ...STANDSTILL,
+      ...(["MAKE_SECONDS", "PROBATION_SECONDS", "BOT_STOP_SECONDS", "SWITCHING_STAGE"] as const),
+      ...(["DATABASE_CONTAINER", "ROLE", "DATABASE", "PASSWORD_SOURCE"] as const),
+      ...(["SWAP_DIRECTORY", "SWAP_VERDICT", "HEALTHY_FINGERPRINTS"] as const),
+    ],
+    optional: ["CONTAINER_ID"],
+    installed: true,
+  },
   "upgrade-db.sh": { facts: [], optional: ["MAJOR", "IMAGE", "VOLUME"], installed: true },
 } as const satisfies Record<string, Script>;
 

@@ -66,9 +66,10 @@ export function stackFacts(settings: StackSettings) {
 
     drainSeconds: limits.DRAIN_SECONDS,
     botStopSeconds: limits.BOT_STOP_SECONDS,
-    healthySeconds: limits.HEALTHY_SECONDS,
-    steadySeconds: limits.STEADY_SECONDS,
-    holdSeconds: limits.HOLD_SECONDS,
+    makeSeconds: limits.MAKE_SECONDS,
+    startSeconds: app.startSeconds,
+    probationSeconds: limits.PROBATION_SECONDS,
+    holdSeconds: limits.holdSeconds(app.startSeconds),
     upgradeHoldSeconds: limits.UPGRADE_HOLD_SECONDS,
     databaseStopSeconds: limits.DATABASE_STOP_SECONDS,
     readySeconds: limits.READY_SECONDS,

@@ -1,5 +1,5 @@
 import { define } from "../command.ts";
-import { RELEASE_EXITS, RELEASE_OPTIONS } from "../release/options.ts";
+import { RELEASE_EXITS, UPDATE_OPTIONS } from "../release/options.ts";
 import { openStack } from "../stack.ts";
 import { upgradeDatabase } from "../database/upgrade.ts";
 
@@ -9,7 +9,7 @@ export default define({
   positionals: {
     major: { type: "number", demandOption: true, describe: "The major version, such as 17" },
   },
-  options: RELEASE_OPTIONS,
+  options: UPDATE_OPTIONS,
   examples: { "database upgrade 17": "move the data to PostgreSQL 17" },
   exits: { 1: "failed or refused; the old database runs, with all its data", ...RELEASE_EXITS },
   async run({ stack, major, wait, recover }) {

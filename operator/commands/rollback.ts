@@ -20,7 +20,7 @@ export default define({
     "rollback 4f2c91e": "go back to that commit; ./delivery history lists them",
   },
   exits: { 1: "failed, or there is no such release; what ran before runs", ...RELEASE_EXITS },
-  async run({ stack: name, commit: wanted, wait, recover }) {
+  async run({ stack: name, commit: wanted, ...options }) {
     const stack = openStack(name);
     const chosen = chooseRollback(await readHistory(stack), wanted);
     if (typeof chosen === "string") throw new OperatorError(chosen);
@@ -29,8 +29,7 @@ export default define({
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
     const config = { ...chosen.config, commit: chosen.commit };
-    // Speed counts here; `./delivery drift` tells what else differs on the server.
-    await release(stack, { config, verb: "rollback", refresh: false, wait, recover });
+    await release(stack, { config, verb: "rollback", ...options });
     return undefined;
   },
 });

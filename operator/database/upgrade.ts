@@ -78,7 +78,7 @@ async function finish({ stack, server, plan, options }: Upgrade): Promise<boolea
   console.log(`finishing the upgrade to PostgreSQL ${plan.major} that was cut off`);
   const file = upgradedConfig({ stack, plan });
   const change = { ...changeTo({ stack, plan }, "finish the upgrade to"), file, volume: plan.volume };
-  if ((await apply(stack, server, change, options)).succeeded) return true;
+  if ((await apply(stack, server, change, { ...options, verbose: true })).succeeded) return true;
   throw new OperatorError(
     `PostgreSQL ${plan.major} runs, but the stack could not follow (see above); try again.`,
   );
@@ -136,7 +136,9 @@ async function moveOnServer({ stack, server, plan }: Upgrade): Promise<MoveResul
 async function settle({ stack, server, plan, options }: Upgrade, what: string): Promise<boolean> {
   const file = readFileSync(stack.file, "utf8");
   const change = { ...changeTo({ stack, plan }, what), file, volume: plan.configured };
-  return (await apply(stack, server, change, options)).succeeded && (await isHealthy(server));
+  return (
+    (await apply(stack, server, change, { ...options, verbose: true })).succeeded && (await isHealthy(server))
+  );
 }
 
 /** What every update of an upgrade has in common. */

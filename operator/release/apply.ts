@@ -1,58 +1,107 @@
+import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
-import { untilUnlocked, whileUnlocked } from "../lock.ts";
-import { readHistory } from "../pulumi.ts";
+import { untilUnlocked } from "../lock.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { carryOut } from "./carry-out.ts";
-import { type LiveRelease, liveReleases } from "./history.ts";
-import { readInventory } from "./inventory.ts";
-import { plan, unprotectVolumes, type Repaired, type Wanted } from "./plan.ts";
+import { parseInventory } from "./inventory.ts";
+import { type Plan, plan, type Repaired, unprotectVolumes, type Wanted } from "./plan.ts";
 import { readState } from "./state.ts";
-import { update, type UpdateTarget } from "./update.ts";
+import { type Ended, type Talk, update, type UpdateTarget } from "./update.ts";
 
 /** An update that is wanted, and what it must find on the server. */
-export type Change = UpdateTarget & Omit<Wanted, "hostKey">;
+export type Change = UpdateTarget & Omit<Wanted, "hostKey" | "bot">;
 
-/** How an update ended. */
-export interface Applied {
-  succeeded: boolean;
-  /** The release that was live right before. */
-  previous?: LiveRelease;
+/** How to go about an update. */
+export interface ApplyOptions extends Pick<Talk, "onLocked" | "onStage"> {
+  /** Seconds to wait while another update has the stack. */
+  wait: number;
+  /** Whether the operator sees what Pulumi says. */
+  verbose: boolean;
+  /** Docker's id of the commit's image, where it is built beside the start of the update. */
+  image?: Promise<string | undefined>;
 }
 
 /**
  * Brings Pulumi's state and the server together, then both to the wanted configuration.
  *
- * @param wait seconds to wait while another update has the stack
+ * The update is begun first: while it has the stack's lock, its state and the server's report are compared, and only a
+ * plan without steps lets it go on. Otherwise it ends, the steps are carried out, and another one begins.
+ *
  * @throws OperatorError when something has to be done by hand first; LockedError when the wait is over
  */
-export function apply(
-  stack: Stack,
-  server: Server,
-  change: Change,
-  { wait }: { wait: number },
-): Promise<Applied> {
-  const { hostKey } = stack.settings.server;
-  return untilUnlocked(wait, async () => {
+export function apply(stack: Stack, server: Server, change: Change, options: ApplyOptions): Promise<Ended> {
+  const { name, server: settings } = stack.settings;
+  const wanted = { ...change, hostKey: settings.hostKey, bot: dockerNames(name).bot };
+  return untilUnlocked(options.wait, async () => {
+    let flags = change.refresh ? ["--refresh"] : [];
     let repaired: Repaired | undefined;
     for (;;) {
-      // What another update is in the middle of looks like what a killed one has left.
-      const [state, inventory] = await whileUnlocked(stack, () =>
-        Promise.all([readState(stack), readInventory(server, change.commit)]),
-      );
-      const wanted = { ...change, hostKey };
-      const planned = plan({ state, inventory, wanted, repaired });
+      const { planned, ended } = await attempt(stack, change, { wanted, flags, repaired, ...options });
+      if (planned === undefined || planned.goesAhead) return ended;
       if ("refusal" in planned) throw new OperatorError(planned.refusal);
       await carryOut(stack, server, planned.steps);
-      if ("update" in planned.then) {
-        // Read last: an update that this one waited for may have made a release.
-        const [previous] = liveReleases(await whileUnlocked(stack, () => readHistory(stack)));
-        return { succeeded: await update(stack, change, planned.then.update.flags), previous };
-      }
-      repaired = planned.then.planAgain;
+      if ("update" in planned.then) flags = planned.then.update.flags;
+      else repaired = planned.then.planAgain;
     }
   });
 }
+
+/** Begins an update that goes ahead only where nothing has to be done before it. */
+async function attempt(
+  stack: Stack,
+  change: Change,
+  {
+    wanted,
+    flags,
+    repaired,
+    image,
+    verbose,
+    ...heard
+  }: ApplyOptions & { wanted: Wanted; flags: string[]; repaired?: Repaired },
+): Promise<{ planned?: Plan & { goesAhead: boolean }; ended: Ended }> {
+  let planned: (Plan & { goesAhead: boolean }) | undefined;
+  let state: ReturnType<typeof readState> | undefined;
+  const talk: Talk = {
+    ...heard,
+    onLocked() {
+      state = readState(stack);
+      // A failure is reported when it is awaited.
+      state.catch(() => undefined);
+      heard.onLocked?.();
+    },
+    async onReport(report) {
+      try {
+        const inventory = parseInventory(report);
+        const imageId = await image;
+        const known = { ...inventory, hasImage: inventory.hasImage || imageId !== undefined };
+        const decided = plan({
+          state: await (state ?? readState(stack)),
+          inventory: known,
+          wanted,
+          repaired,
+        });
+        planned = { ...decided, goesAhead: goesAhead(decided, flags) };
+        return planned.goesAhead ? { imageId } : { stop: STOPPED };
+      } catch (error) {
+        planned = { refusal: (error as Error).message, goesAhead: false };
+        return { stop: STOPPED };
+      }
+    },
+  };
+  const ended = await update(stack, change, { flags, talk, verbose });
+  return { planned, ended };
+}
+
+/** Why an update ends that would have needed something to be done before it. */
+const STOPPED =
+  "Something has to be put right first; ./delivery does that and begins anew. Nothing was changed.";
+
+const goesAhead = (decided: Plan, flags: string[]) =>
+  "then" in decided &&
+  decided.steps.length === 0 &&
+  "update" in decided.then &&
+  decided.then.update.flags.every((flag) => flags.includes(flag));
 
 /**
  * Updates without a look at the server, which was brought together a moment ago and waits for this update. Gives
@@ -66,5 +115,7 @@ export async function applyAtOnce(
   change: Omit<Change, "refresh" | "commit">,
 ): Promise<boolean> {
   await carryOut(stack, server, unprotectVolumes(await readState(stack), change));
-  return update(stack, change, []);
+  const { succeeded, errors } = await update(stack, change, { flags: [], verbose: true });
+  for (const error of errors) console.error(error);
+  return succeeded;
 }

@@ -4,9 +4,10 @@ import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
+import { short } from "./history.ts";
 import type { Step } from "./plan.ts";
 import { withoutServer } from "./server-migration.ts";
-import { exportState } from "./state.ts";
+import { type ExportedState, exportState, withReturned } from "./state.ts";
 
 /** Carries out the steps of a plan in their order. @throws LockedError when another update has the stack */
 export async function carryOut(stack: Stack, server: Server, steps: Step[]): Promise<void> {
@@ -16,7 +17,14 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
         console.log(
           "This is another server than that of the last update, and nothing of the stack is on it: everything is made anew here. What is on the old one stays there.",
         );
-        await forgetServer(stack);
+        // The next update makes everything on the new server.
+        await changeState(stack, withoutServer);
+        break;
+      case "take back":
+        console.log(
+          `The server has put ${short(step.container.commit ?? "")} back by itself; Pulumi's state follows.`,
+        );
+        await changeState(stack, (state) => withReturned(state, step.container.id));
         break;
       case "refresh":
         console.log(
@@ -36,9 +44,8 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
   }
 }
 
-/** The next update makes everything on the new server. */
-async function forgetServer(stack: Stack): Promise<void> {
-  const input = JSON.stringify(withoutServer(await exportState(stack)));
+async function changeState(stack: Stack, change: (state: ExportedState) => ExportedState): Promise<void> {
+  const input = JSON.stringify(change(await exportState(stack)));
   const { status, stderr } = await pulumi(stack, ["stack", "import"], { input });
   throwIfLocked(stderr);
   if (status !== 0) throw new OperatorError(`The state could not be changed: ${lastLine(stderr)}`);

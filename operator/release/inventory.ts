@@ -1,5 +1,3 @@
-import type { Server } from "../server.ts";
-
 /** A container on the server. */
 export interface ServerContainer {
   name: string;
@@ -17,21 +15,16 @@ export interface Inventory {
   hasImage: boolean;
 }
 
-/** Asks the server which of the stack's containers it has, and whether it has the image of a commit. */
-export async function readInventory(server: Server, commit: string): Promise<Inventory> {
-  return parseInventory(await server.ask("list-containers.sh", { COMMIT: commit }));
-}
-
-/** @param listed what scripts/server/list-containers.sh prints */
-export function parseInventory(listed: string): Inventory {
-  const lines = listed.split("\n").map((line) => line.split(" "));
+/** @param report what scripts/server/check-server.sh prints */
+export function parseInventory(report: string): Inventory {
+  const lines = report.split("\n").map((line) => line.split("="));
   return {
     hasImage: lines.some(([what]) => what === "image"),
     containers: lines
       .filter(([what]) => what === "container")
-      .map(([, name = "", id = "", status = "", revision]) => ({
-        ...{ name, id, status },
-        commit: revision === "-" ? undefined : revision,
-      })),
+      .map(([, facts = ""]) => {
+        const [name = "", id = "", status = "", revision] = facts.split(" ");
+        return { name, id, status, commit: revision === "-" ? undefined : revision };
+      }),
   };
 }

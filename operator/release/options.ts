@@ -14,8 +14,16 @@ export interface UpdateOptions {
   recover: boolean;
 }
 
-/** Options of every command that makes a release. */
-export const RELEASE_OPTIONS = {
+/** How every command that makes a release goes about it. */
+export interface ReleaseOptions extends UpdateOptions {
+  /** Whether the operator sees what Pulumi says. */
+  verbose: boolean;
+  /** Whether to say what took how long. */
+  timings: boolean;
+}
+
+/** Options of every command that updates a stack. */
+export const UPDATE_OPTIONS = {
   wait: {
     type: "number",
     default: 300,
@@ -26,4 +34,11 @@ export const RELEASE_OPTIONS = {
     default: false,
     describe: "First take the stack from an update that was killed: its lock, and what it left half done",
   },
+} as const satisfies Record<string, Options>;
+
+/** Options of every command that makes a release. */
+export const RELEASE_OPTIONS = {
+  ...UPDATE_OPTIONS,
+  verbose: { type: "boolean", default: false, describe: "Show all that Pulumi says" },
+  timings: { type: "boolean", default: false, describe: "Say at the end what took how long" },
 } as const satisfies Record<string, Options>;

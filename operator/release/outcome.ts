@@ -9,6 +9,10 @@ export interface Attempt {
   verb: string;
   config: ReleaseConfig;
   isHealthy: boolean;
+  /** Whether anything was changed for it. */
+  changed: boolean;
+  /** What went wrong; the last line of each is its cause. */
+  errors: string[];
   seconds: number;
   /** The release that was live right before. */
   previous?: LiveRelease;
@@ -23,40 +27,45 @@ export interface Outcome {
 }
 
 /** The release that must be put back after an attempt, if any. */
-export function releaseToPutBack({ isHealthy, previous }: Attempt): ReleaseConfig | undefined {
-  if (isHealthy || previous === undefined) return undefined;
+export function releaseToPutBack({
+  isHealthy,
+  changed,
+  previous,
+}: Omit<Attempt, "verb">): ReleaseConfig | undefined {
+  if (isHealthy || !changed || previous === undefined) return undefined;
   return { ...previous.config, commit: previous.commit };
 }
 
 /** @param putBack how putting the previous release back has ended, where there was one to put back */
 export function outcome(
-  { verb, config, isHealthy, seconds, previous }: Attempt,
+  { verb, config, isHealthy, changed, errors, seconds, previous }: Attempt,
   putBack?: { config: ReleaseConfig; isHealthy: boolean; seconds: number },
 ): Outcome {
+  const commit = short(config.commit);
   if (isHealthy) {
     const before = previous === undefined ? "" : ` (before: ${short(previous.commit)})`;
-    return {
-      succeeded: true,
-      message: `${verb}: ${short(config.commit)} is live${before}, ${shown(seconds)} s`,
-      live: config,
-    };
+    const message = changed
+      ? `${verb}: ${commit} is live${before}, ${shown(seconds)} s`
+      : `${verb}: ${commit} was live already, ${shown(seconds)} s`;
+    return { succeeded: true, message, live: config };
   }
-  const failed = `The ${verb} of ${config.commit} failed after ${shown(seconds)} s`;
+  const cause = causeOf(errors);
+  const failed = `The ${verb} of ${commit} failed after ${shown(seconds)} s${cause && `: ${cause}`}`;
+  if (!changed) return { succeeded: false, message: failed };
   if (putBack === undefined) {
     return { succeeded: false, message: `${failed}; there is no earlier release to put back.` };
   }
-  const { commit } = putBack.config;
+  const good = short(putBack.config.commit);
   if (!putBack.isHealthy) {
     return {
       succeeded: false,
-      message: `${failed}, and ${commit} could not be put back either; see above and ./delivery health.`,
+      message: `${failed}; and ${good} could not be put back either; see above and ./delivery health.`,
     };
   }
-  return {
-    succeeded: false,
-    message: `${failed}; ${commit} is back, ${shown(putBack.seconds)} s after the command.`,
-    live: putBack.config,
-  };
+  return { succeeded: false, message: `${failed}; ${good} is back.`, live: putBack.config };
 }
+
+/** The sentence behind the first error, without its full stop. */
+const causeOf = (errors: string[]) => errors[0]?.trim().split("\n").at(-1)?.replace(/\.$/, "") ?? "";
 
 const shown = (seconds: number) => seconds.toFixed(1);

@@ -5,6 +5,8 @@ import type { State } from "./state.ts";
 export interface Wanted {
   /** The bot's commit. */
   commit: string;
+  /** Docker's name of the bot's container. */
+  bot: string;
   /** Docker's name of the database's volume. */
   volume: string;
   /** The host key of the server in the configuration. */
@@ -23,6 +25,8 @@ export interface Repaired {
 export type Step =
   /** Pulumi forgets everything on the server, and touches no server. */
   | { action: "forget server" }
+  /** The server has put a container back by itself, and Pulumi's state follows. */
+  | { action: "take back"; container: ServerContainer }
   /** Pulumi brings its state in line with the server. */
   | { action: "refresh"; because: string[] }
   /** A data volume may leave the stack; it stays on the server. */
@@ -70,6 +74,13 @@ export function plan({
   if (gone.length > 0 && gone.length === containers.length && isElsewhere(state, wanted)) {
     return { steps: [{ action: "forget server" }], then: { planAgain: { interrupted: false } } };
   }
+  const returned = leftOver.find(({ id }) => state.replaced.some((replaced) => replaced.id === id));
+  if (repaired === undefined && returned !== undefined) {
+    return {
+      steps: [{ action: "take back", container: returned }],
+      then: { planAgain: { interrupted: false } },
+    };
+  }
   // A stack that has no container yet cannot have lost track of one.
   const untracked = containers.length > 0 ? leftOver : [];
   const because = [...stale, ...untracked.map(({ name }) => `the container ${name} is left over`)];
@@ -87,9 +98,11 @@ export function plan({
       refusal: `The server has a container ${stranger.name} that this stack did not make; remove or rename it there, then deploy again.`,
     };
   }
-  // What is left over may be serving: requests wait for the container that the update makes in its place.
-  const hold: Step[] = leftOver.length > 0 ? [{ action: "hold requests" }] : [];
-  const removals = leftOver.map((container): Step => ({ action: "remove", container }));
+  // The bot's own swap takes the place of a bot that is left over. What else is left over may be serving: requests wait
+  // for the container that the update makes in its place.
+  const inTheWay = leftOver.filter(({ name }) => name !== wanted.bot);
+  const hold: Step[] = inTheWay.length > 0 ? [{ action: "hold requests" }] : [];
+  const removals = inTheWay.map((container): Step => ({ action: "remove", container }));
   // Only Pulumi's own comparison notices that a container has stopped.
   const isStopped = inventory.containers.some(
     (container) => isKnown(container) && container.status !== "running",

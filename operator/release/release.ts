@@ -1,24 +1,21 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { dockerNames } from "../../infra/model/names.ts";
 import { databaseVolume } from "../../infra/model/schema.ts";
 import { OperatorError } from "../command.ts";
 import { takeLock } from "../lock.ts";
-import { whoami } from "../pulumi.ts";
+import { readHistory, whoami } from "../pulumi.ts";
 import { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { apply } from "./apply.ts";
 import { isHealthy } from "./await-healthy.ts";
-import { short } from "./history.ts";
-import { readInventory } from "./inventory.ts";
-import type { UpdateOptions } from "./options.ts";
+import { liveReleases, short } from "./history.ts";
+import { buildImage } from "./image.ts";
+import type { ReleaseOptions } from "./options.ts";
 import { outcome, type ReleaseConfig, releaseToPutBack } from "./outcome.ts";
+import { Timings } from "./timings.ts";
 import { withConfig } from "./update.ts";
 
 /** What of a stack's configuration belongs to a release: its commit, and how that is run and reached. */
 export const RELEASE_KEYS = ["commit", "app", "proxy"] as const;
-
-/** Lines of the container's log that are shown of a release that failed. */
-const LOG_LINES = 100;
 
 /** A stack's configuration file with another release in it; comments, secrets and all other keys stay. */
 export function withRelease(file: string, release: Record<string, unknown>): string {
@@ -27,73 +24,67 @@ export function withRelease(file: string, release: Record<string, unknown>): str
 }
 
 /**
- * Makes a release the one that runs. Where that fails, the previous one is put back by the same path.
+ * Makes a release the one that runs. Where that fails, the previous one runs on, or the server has put it back; the stack
+ * then follows by the same path.
  *
  * The stack's file is not touched before a release is healthy: until then its configuration is a copy.
  *
- * @throws OperatorError naming the commit that failed and what runs now
+ * @param config the release's part of the configuration; further keys are ignored
+ * @param verb the history's word for it, deploy or rollback
+ * @throws OperatorError naming the commit that failed, why, and what runs now
  */
 export async function release(
   stack: Stack,
   {
     config,
     verb,
-    refresh,
     wait,
     recover,
-  }: UpdateOptions & {
-    /** Its part of the configuration; further keys are ignored. */
-    config: ReleaseConfig;
-    /** The history's word for it, deploy or rollback. */
-    verb: string;
-    /** Whether to compare everything on the server first; else only missing, extra and stopped containers count. */
-    refresh: boolean;
-  },
+    verbose,
+    timings: shown,
+  }: ReleaseOptions & { config: ReleaseConfig; verb: string },
 ): Promise<void> {
-  const began = Date.now();
-  const seconds = () => (Date.now() - began) / 1000;
+  const timings = new Timings();
   const server = new Server(stack);
   if (recover) await takeLock(stack);
   // An operator's Ctrl-C reaches Pulumi, which ends in good order; what follows then must still happen.
   process.on("SIGINT", () => undefined);
 
   /** Updates the stack to a release, and waits until that is healthy. */
-  const attempt = async (to: ReleaseConfig, how: { word: string; refresh: boolean }) => {
+  const attempt = async (to: ReleaseConfig, word: string) => {
     const change = {
       file: withRelease(readFileSync(stack.file, "utf8"), to),
-      message: `${how.word} ${short(to.commit)}, by ${whoami()}`,
-      ...{ commit: to.commit, volume: databaseVolume(stack.settings), refresh: how.refresh },
+      message: `${word} ${short(to.commit)}, by ${whoami()}`,
+      ...{ commit: to.commit, volume: databaseVolume(stack.settings), refresh: false },
     };
-    const { succeeded, previous } = await apply(stack, server, change, { wait });
+    const image = buildImage(stack, server, to.commit);
+    // A failure is reported by the update, which waits for the image.
+    image.then(timings.marking("image"), () => undefined);
+    const { succeeded, changed, notes, errors } = await apply(stack, server, change, {
+      ...{ wait, verbose, image, onLocked: timings.marking("lock"), onStage: timings.mark },
+    });
+    timings.mark("updated");
     const healthy = succeeded && (await isHealthy(server));
-    return { config: to, isHealthy: healthy, previous, seconds: seconds() };
+    timings.mark("well");
+    return { config: to, changed, succeeded, isHealthy: healthy, notes, errors, seconds: timings.seconds() };
   };
 
-  const first = { verb, ...(await attempt(config, { word: verb, refresh })) };
-  if (!first.isHealthy) await showLog(stack, server, config.commit);
-  const good = releaseToPutBack(first);
-  if (good !== undefined) console.log(`putting ${short(good.commit)} back`);
-  const putBack = good && (await attempt(good, { word: "put back", refresh: true }));
-  const { succeeded, message, live } = outcome(first, putBack);
-  if (live !== undefined) writeFileSync(stack.file, withRelease(readFileSync(stack.file, "utf8"), live));
-  if (!succeeded) throw new OperatorError(message);
-  console.log(message);
-}
-
-/** Shows the end of the log of a release that failed, before its container is removed. */
-async function showLog(stack: Stack, server: Server, commit: string): Promise<void> {
-  const { bot } = dockerNames(stack.settings.name);
-  try {
-    const { containers } = await readInventory(server, commit);
-    if (!containers.some((container) => container.commit === commit)) {
-      console.log(`The release did not get as far as a container of ${short(commit)}.`);
-      return;
-    }
-    console.log(`The last ${LOG_LINES} log lines of ${bot} at ${short(commit)}:`);
-    const names = { CONTAINER: bot, LOG_LINES: String(LOG_LINES) };
-    await server.script("show-logs.sh", names, { show: ["stdout"] });
-  } catch (error) {
-    // Putting the previous release back matters more than the reason.
-    console.error(`The log cannot be shown: ${(error as Error).message}`);
+  const first = { verb, ...(await attempt(config, verb)) };
+  // Read after the update, which had the lock: what was live before it cannot change any more.
+  const live = liveReleases(await readHistory(stack));
+  const previous = live[first.succeeded ? 1 : 0];
+  const good = releaseToPutBack({ ...first, previous });
+  const putBack = good && (await attempt(good, "put back"));
+  const end = outcome({ ...first, previous }, putBack);
+  if (end.live !== undefined) {
+    writeFileSync(stack.file, withRelease(readFileSync(stack.file, "utf8"), end.live));
+  }
+  for (const note of first.notes) console.log(note);
+  if (shown) console.log(timings.table());
+  if (end.succeeded) {
+    console.log(end.message);
+  } else {
+    for (const error of first.errors) console.error(error);
+    throw new OperatorError(end.message);
   }
 }

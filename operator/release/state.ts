@@ -10,6 +10,8 @@ interface ExportedResource {
   type: string;
   id?: string;
   protect?: boolean;
+  /** Replaced, and to be forgotten at the end of an update that has failed before. */
+  delete?: boolean;
   /** Deleted, to be created anew by the next update: the one that was about to do so has failed. */
   pendingReplacement?: boolean;
   inputs?: Record<string, unknown>;
@@ -32,6 +34,8 @@ export interface State {
   pending: { operation: string; resource: string }[];
   /** Containers, by Docker's id. */
   containers: { id: string; resource: string }[];
+  /** Containers that an update has replaced and not forgotten, because it failed. */
+  replaced: { id: string; resource: string }[];
   /** Data volumes; `volume` is Docker's name. */
   volumes: { urn: string; resource: string; volume: unknown; isProtected: boolean }[];
   /** The command that built the bot's image, and the commit it built. */
@@ -59,10 +63,8 @@ export function parseState({ deployment }: ExportedState): State {
   const provider = resources.find(({ type }) => type === TYPES.dockerProvider);
   return {
     pending: pending.map(({ type, resource }) => ({ operation: type, resource: nameOf(resource.urn) })),
-    // A refresh leaves out a resource that is already deleted, so waiting for it to go would never end.
-    containers: resources.flatMap(({ type, id, urn, pendingReplacement }) =>
-      type === TYPES.container && id && !pendingReplacement ? [{ id, resource: nameOf(urn) }] : [],
-    ),
+    containers: containersAmong(resources.filter((resource) => !resource.delete)),
+    replaced: containersAmong(resources.filter((resource) => resource.delete)),
     volumes: resources
       .filter(({ type, urn }) => type === TYPES.volume && nameOf(urn).startsWith(RESOURCES.data))
       .map(({ urn, inputs, protect }) => ({
@@ -71,6 +73,34 @@ export function parseState({ deployment }: ExportedState): State {
       })),
     image: build && { urn: build.urn, commit: component?.outputs?.commit },
     hostKey: provider && pinnedKey(provider.inputs?.sshOpts),
+  };
+}
+
+function containersAmong(resources: ExportedResource[]): State["containers"] {
+  // A refresh leaves out a resource that is already deleted, so waiting for it to go would never end.
+  return resources.flatMap(({ type, id, urn, pendingReplacement }) =>
+    type === TYPES.container && id && !pendingReplacement ? [{ id, resource: nameOf(urn) }] : [],
+  );
+}
+
+/** The state in which a container that was replaced is the resource's own again, and its successor is forgotten. */
+export function withReturned(state: ExportedState, id: string): ExportedState {
+  const { resources = [] } = state.deployment;
+  const returned = resources.find((resource) => resource.delete && resource.id === id);
+  const successor = resources.find(({ urn, delete: old }) => urn === returned?.urn && !old);
+  if (returned === undefined || successor === undefined) return state;
+  const { delete: _, ...kept } = returned;
+  // In the successor's place a resource may depend on no other ones than that did.
+  const { dependencies, propertyDependencies } = successor;
+  return {
+    ...state,
+    deployment: {
+      ...state.deployment,
+      resources: resources.flatMap((resource) => {
+        if (resource === returned) return [];
+        return [resource === successor ? { ...kept, dependencies, propertyDependencies } : resource];
+      }),
+    },
   };
 }
 

@@ -12,11 +12,11 @@ source "${BASH_SOURCE[0]%/*}/lib/health.sh"
 
 case ${1-} in
   bot)
-    need BOT PROXY PAGE GATE HEALTHY_SECONDS STEADY_SECONDS HEALTHY_FINGERPRINTS CONTAINER_PIDS
+    need BOT PROXY PAGE GATE START_SECONDS CONTAINER_PIDS
     await_bot
     ;;
   database)
-    need DATABASE_CONTAINER READY_SECONDS CONTAINER_PIDS
+    need DATABASE_CONTAINER ROLE DATABASE READY_SECONDS CONTAINER_PIDS
     await_database
     ;;
   *) refuse "usage: await-healthy.sh bot|database" ;;

@@ -10,6 +10,8 @@ umask 077
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
 
+# Before the first update there is no place for an image's sources, and nothing is printed.
+[[ -z ${MIRROR-} || -d ${MIRROR%/*} ]] || exit 0
 need IMAGE COMMIT REPOSITORY GIT_SSH MIRROR BUILD_LOG BUILD_LOCK REVISION_LABEL BUILD_FREE_MB KEPT_IMAGES
 export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=$GIT_SSH
 

@@ -6,15 +6,17 @@
 #   KEY    the key with which this server reads the repository: `none` of the stack's, `published`, or `publishing`,
 #          where the coming update makes it and has the repository accept it
 #   MAJOR  PostgreSQL's version as it is configured; missing where the image's tag does not tell
-# Prints when `./delivery drift` has last found files that differ, if ever: they are put there anew after that.
+# Prints what lib/inventory.sh lists, and `drifted=TIME` where `./delivery drift` has found files that differ,
+# which are put there anew after that.
 # Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
 set -euo pipefail
 : "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${SETTINGS_FILE:?}" "${DRIFTED:?}" "${UPGRADE_JOURNAL:?}"
-: "${BOT:?}" "${DATABASE_CONTAINER:?}" "${VOLUME:?}" "${MAJOR:=}" "${SWITCHING_STAGE:?}"
+: "${BOT:?}" "${DATABASE_CONTAINER:?}" "${PROXY:?}" "${REVISION_LABEL:?}" "${SWAP_DIRECTORY:?}" "${HOLD_SECONDS:?}" "${VOLUME:?}" "${MAJOR:=}" "${SWITCHING_STAGE:?}"
 : "${REPOSITORY:?}" "${COMMIT:?}" "${KEY:?}" "${MIRROR:?}" "${GIT_SSH:?}" "${GIT_SECONDS:?}"
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/git.sh"
 source "${BASH_SOURCE[0]%/*}/lib/cron.sh"
+source "${BASH_SOURCE[0]%/*}/lib/inventory.sh"
 
 check_docker() {
   command -v docker >/dev/null ||
@@ -110,4 +112,5 @@ check_directory server.backupPath "$BACKUP_PATH"
 check_neighbours
 check_database
 check_commit
-cat "$DRIFTED" 2>/dev/null || true
+list_inventory
+if [[ -s $DRIFTED ]]; then echo "drifted=$(<"$DRIFTED")"; fi

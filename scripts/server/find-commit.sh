@@ -8,11 +8,6 @@ source "${BASH_SOURCE[0]%/*}/lib/git.sh"
 
 main() {
   local refs found
-  # A full hash needs no search; whether the repository has it is asked before anything changes.
-  if [[ $COMMIT =~ ^[0-9a-f]{40}$ ]]; then
-    echo "$COMMIT"
-    return 0
-  fi
   refs=$(list_refs) ||
     refuse "The server cannot read the repository $REPOSITORY ($(reason_of "$refs")); correct \`app.repository\`, give the server access to it, or name the commit with all its 40 digits."
   if [[ -z $COMMIT ]]; then

@@ -2,8 +2,8 @@
 # Restarts the bot as a release would: the gate closes, requests in flight finish, the bot stops and starts, the gate
 # opens when it is healthy. Uploaded with each call; installed scripts, which may be of another version, are not used.
 set -euo pipefail
-: "${BOT:?}" "${PROXY:?}" "${PAGE:?}" "${GATE:?}" "${HOLD_SECONDS:?}" "${DRAIN_SECONDS:?}" "${HEALTHY_SECONDS:?}"
-: "${STEADY_SECONDS:?}" "${HEALTHY_FINGERPRINTS:?}" "${CONTAINER_PIDS:?}"
+: "${BOT:?}" "${PROXY:?}" "${PAGE:?}" "${GATE:?}" "${HOLD_SECONDS:?}" "${DRAIN_SECONDS:?}"
+: "${START_SECONDS:?}" "${CONTAINER_PIDS:?}"
 : "${RESTORE_JOURNAL:?}" "${UPGRADE_JOURNAL:?}" "${STANDSTILL_STAGES:?}"
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"

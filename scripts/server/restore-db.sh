@@ -280,11 +280,12 @@ main() {
       take_lock 0
       drop_old
       ;;
-    # Cron calls this after a boot: it undoes what was cut off, an upgrade too.
+    # Cron calls this after a boot: it undoes or ends what was cut off, an upgrade and a release too.
     recover)
       take_lock 0
       recover
       exec 9>&-
+      env SETTINGS="$settings_file" "$HERE/swap-bot.sh" recover || true
       "$HERE/upgrade-db.sh" "$settings_file" recover
       ;;
     # lib/journal.sh starts this, with the lock.

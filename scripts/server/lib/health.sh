@@ -1,61 +1,140 @@
 # shellcheck shell=bash
-# Waits for containers to get healthy. Needs lib/common.sh and lib/gate.sh.
-
-# Waits until the bot is healthy and opens the gate that hold_requests closed; takes BOT, PROXY, PAGE (such as
-# 5000/health, asked from inside the proxy, which notices seconds before Docker does), GATE, HEALTHY_SECONDS,
-# STEADY_SECONDS, HEALTHY_FINGERPRINTS and CONTAINER_PIDS.
+# Waits for containers to be well. Needs lib/common.sh.
 #
-# A bot that has just begun to answer may crash a moment later. So an image with an environment that has never run here
-# must stay up for STEADY_SECONDS before requests are let in; one that has passed once, as in a rollback, need not again.
-await_bot() {
-  local mark steady=0 through=''
-  mark=$(fingerprint_of "$BOT")
-  grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS" || steady=$STEADY_SECONDS
-  if is_running "$PROXY"; then through=$PAGE; fi
-  await_healthy "$BOT" "$HEALTHY_SECONDS" "$steady" "$through"
-  if [[ -n $through ]]; then open_gate; fi
-  if ((steady > 0)); then (umask 077 && echo "$mark" >>"$HEALTHY_FINGERPRINTS"); fi
+# The bot is asked from the server itself, at its own address: a question costs a few milliseconds and needs nothing in
+# the bot's image, so it may come every PROBE_PAUSE. Docker's own health check is far too slow for that.
+
+# Seconds between two questions, and the limit for an answer.
+readonly PROBE_PAUSE=0.1
+readonly PROBE_SECONDS=2
+
+# Microseconds since some moment, in `now`.
+clock() {
+  now=${EPOCHREALTIME/[.,]/}
 }
 
-# Waits until PostgreSQL is healthy; takes DATABASE_CONTAINER, READY_SECONDS and CONTAINER_PIDS.
-await_database() {
-  await_healthy "$DATABASE_CONTAINER" "$READY_SECONDS" 0 ''
+# Fills `id`, `status`, `pid`, `restarts`, `exit_status` and `address` of a container; fails where there is none.
+look_at() {
+  local format='{{.Id}} {{.State.Status}} {{.State.Pid}} {{.RestartCount}} {{.State.ExitCode}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+  # shellcheck disable=SC2034 # callers read them
+  read -r id status pid restarts exit_status address < <(docker container inspect --format "$format" "$1" 2>/dev/null)
+  # Docker prints an empty line of what it does not find.
+  [[ -n $id ]]
 }
 
-fingerprint_of() {
-  docker inspect --format '{{.Image}} {{json .Config.Env}} {{json .Config.Cmd}}' "$1" | sha256sum | cut -c 1-64
+# The status of the answer to a GET of PAGE (5000/health) at ADDRESS: probe ADDRESS PAGE. Nothing where none comes.
+probe() {
+  # shellcheck disable=SC2016 # the inner shell's own
+  timeout "$PROBE_SECONDS" bash -c '
+    exec 3<>"/dev/tcp/$0/$1"
+    printf "GET /%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" "$2" "$0" >&3
+    read -r _ code _ <&3 && echo "$code"' "$1" "${2%%/*}" "${2#*/}" 2>/dev/null || true
 }
 
-# await_healthy CONTAINER SECONDS STEADY THROUGH: gives up at once when Docker calls the container unhealthy or has to
-# start it again; then the container's last log lines come before the sentence. THROUGH is the page to ask for from
-# inside the proxy, or empty.
-await_healthy() {
-  local container=$1 seconds=$2 steady=$3 through=$4 deadline=$((SECONDS + $2)) since='' status restarts health address
-  local state='{{.State.Status}} {{.RestartCount}} {{with .State.Health}}{{.Status}}{{else}}none{{end}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+# Whether the process that look_at has found is still there; the kernel tells at once, and for nothing.
+is_alive() {
+  ((pid > 0)) && [[ -d /proc/$pid ]]
+}
+
+# Waits until the bot answers 200 at PAGE: await_good CONTAINER SECONDS. Otherwise it fails, with the reason in `fault`,
+# a phrase that follows the container's name: as soon as the process ends, after half of SECONDS of wrong answers, and
+# after SECONDS without any. While Docker itself is away, nothing is known, and the wait goes on.
+fault=''
+await_good() {
+  local container=$1 began now wrong_since='' code
+  clock
+  began=$now pid=0
   while true; do
-    read -r status restarts health address < <(docker inspect --format "$state" "$container") ||
-      refuse "The container $container is gone; put it back with: ./delivery deploy"
-    if [[ $health == unhealthy ]]; then give_up "$container" "is unhealthy"; fi
-    if [[ $health == healthy ]] && ((steady == 0)); then break; fi
-    # During a restart the count may lag behind the state.
-    if ((restarts > 0)) || [[ $status == exited || $status == dead || $status == restarting ]]; then
-      give_up "$container" "does not stay up ($status, restarted $restarts times)"
+    if ! is_alive && ! look_again "$container"; then return 1; fi
+    code=$(probe "$address" "$PAGE")
+    if [[ $code == 200 ]]; then return 0; fi
+    clock
+    if [[ -z $code ]]; then wrong_since=''; else : "${wrong_since:=$now}"; fi
+    if [[ -n $wrong_since ]] && ((now - wrong_since > $2 * 500000)); then
+      fault="answers $code at /${PAGE#*/}, not 200"
+      return 1
     fi
-    if [[ $health == healthy ]] || is_answering "$address" "$through"; then
-      : "${since:=$SECONDS}"
-      if ((SECONDS - since >= steady)); then break; fi
-    else
-      since=''
+    if ((now - began > $2 * 1000000)); then
+      fault="does not answer at port ${PAGE%%/*} after $2 s"
+      return 1
     fi
-    ((SECONDS < deadline)) || give_up "$container" "is not healthy after $seconds seconds"
-    sleep 0.2
+    sleep "$PROBE_PAUSE"
   done
-  # The Docker provider has no such property.
-  docker update --pids-limit "$CONTAINER_PIDS" "$container" >/dev/null
 }
 
-is_answering() {
-  [[ -n $2 ]] && docker exec "$PROXY" timeout 2 wget -q -O /dev/null "http://$1:$2" 2>/dev/null
+# Looks whether a container is there and running, or has ended: then it fails, with the reason in `fault`.
+look_again() {
+  local before=$pid
+  until look_at "$1"; do
+    if docker version >/dev/null 2>&1; then
+      fault='is gone'
+      return 1
+    fi
+    sleep 1
+  done
+  # A process that another one has taken the place of ended by itself, unless it was Docker that stopped and started.
+  if [[ $status == running ]] && ((before == 0 || restarts == 0)); then return 0; fi
+  fault=$(describe_end "$1")
+  return 1
+}
+
+describe_end() {
+  if [[ $(docker container inspect --format '{{.State.OOMKilled}}' "$1" 2>/dev/null) == true ]]; then
+    echo 'ran out of memory'
+  elif ((exit_status != 0)); then
+    echo "ended with status $exit_status"
+  else
+    echo 'does not stay up'
+  fi
+}
+
+# Watches a bot that answers for SECONDS more: stays_good CONTAINER SECONDS. It fails, with the reason in `fault`, as
+# soon as the process ends, and when it has not answered well for half of that time.
+stays_good() {
+  local container=$1 now last end
+  clock
+  last=$now end=$((now + $2 * 1000000))
+  while ((now < end)); do
+    sleep "$PROBE_PAUSE"
+    if ! is_alive && ! look_again "$container"; then return 1; fi
+    if [[ $(probe "$address" "$PAGE") == 200 ]]; then
+      clock
+      last=$now
+    fi
+    clock
+    if ((now - last > $2 * 500000)); then
+      fault="does not answer well any more at /${PAGE#*/}"
+      return 1
+    fi
+  done
+}
+
+# Waits until the bot is well and opens the gate that hold_requests closed; takes BOT, PROXY, PAGE, GATE, START_SECONDS
+# and CONTAINER_PIDS.
+await_bot() {
+  await_good "$BOT" "$START_SECONDS" || give_up "$BOT" "$fault"
+  if is_running "$PROXY"; then open_gate; fi
+  limit_processes "$BOT"
+}
+
+# Waits until PostgreSQL accepts connections; takes DATABASE_CONTAINER, ROLE, DATABASE, READY_SECONDS and CONTAINER_PIDS.
+await_database() {
+  local deadline=$((SECONDS + READY_SECONDS))
+  # Over TCP: while the image makes the database, PostgreSQL answers on its socket already.
+  until docker exec "$DATABASE_CONTAINER" pg_isready -q -h 127.0.0.1 -U "$ROLE" -d "$DATABASE" 2>/dev/null; do
+    look_at "$DATABASE_CONTAINER" || refuse "The container $DATABASE_CONTAINER is gone; put it back with: ./delivery deploy"
+    if ((restarts > 0)) || [[ $status == exited || $status == dead || $status == restarting ]]; then
+      give_up "$DATABASE_CONTAINER" "$(describe_end "$DATABASE_CONTAINER")"
+    fi
+    ((SECONDS < deadline)) || give_up "$DATABASE_CONTAINER" "does not accept connections after $READY_SECONDS s"
+    sleep "$PROBE_PAUSE"
+  done
+  limit_processes "$DATABASE_CONTAINER"
+}
+
+# The Docker provider has no such property.
+limit_processes() {
+  docker update --pids-limit "$CONTAINER_PIDS" "$1" >/dev/null
 }
 
 give_up() {

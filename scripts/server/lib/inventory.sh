@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# What there is on the server of a release, to be compared with Pulumi's state.
+
+# Lists it, a line each; takes BOT, DATABASE_CONTAINER, PROXY, COMMIT, REVISION_LABEL, SWAP_DIRECTORY and HOLD_SECONDS:
+#   container=NAME ID STATUS REVISION    status: Docker's word, such as running
+#                                        revision: the commit in the label that the stack gives the bot, or -
+#   image=ID                             the bot's image of COMMIT, where there is one
+list_inventory() {
+  # A swap comes to its end by itself, whether or not its update is still there. Until then nothing here lasts.
+  if [[ -e $SWAP_DIRECTORY/lock ]]; then flock --shared --wait "$HOLD_SECONDS" "$SWAP_DIRECTORY/lock" true; fi
+  # Docker prints what it finds, and an empty line or nothing for all else.
+  {
+    docker image inspect --format 'image={{.Id}}' "$BOT:$COMMIT" 2>/dev/null || true
+    docker container inspect --format \
+      "container={{slice .Name 1}} {{.Id}} {{.State.Status}} {{or (index .Config.Labels \"$REVISION_LABEL\") \"-\"}}" \
+      "$BOT" "$DATABASE_CONTAINER" "$PROXY" 2>/dev/null || true
+  } | sed '/^$/d'
+}

@@ -1,0 +1,290 @@
+#!/usr/bin/env bash
+# The swap of the bot's container for a new one, guarded by this server: whatever drives it may die at any moment.
+#
+# usage: env SETTINGS=FILE swap-bot.sh ACTION
+#   begin       before the new container is made: the proxy holds requests, what is in flight finishes, the old container
+#               stops and is kept under another name. Returns when the new one may be made; then it must come soon.
+#   abandon     the new container could not be made: the old one runs again at once
+#   verdict     waits for the end of the swap and says how long requests were held. Fails with the reason where the new
+#               container, the one with the id CONTAINER_ID, was given up.
+#   recover     ends a swap whose guard has died, after a boot for instance
+#   remove      removes the bot's containers
+#
+# A process of its own, the guard, does all this. It waits for the new container, lets the requests in with its first good
+# answer and goes on watching for PROBATION_SECONDS. If the new one does not come, does not get well or does not stay so,
+# the guard removes it and has the old one run again. Its journal says how far it is, for `recover`.
+set -euo pipefail
+umask 077
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
+source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
+source "${BASH_SOURCE[0]%/*}/lib/health.sh"
+
+# Seconds in which a bot that is given up may still end by itself.
+readonly LAST_SECONDS=2
+# Lines of the log of a bot that was given up.
+readonly VERDICT_LINES=20
+
+# --- the journal: the stage, then the id of the old container, where there is one
+
+# enter STAGE: on the disk when this returns.
+enter() {
+  printf '%s\n' "$1" "$old" >"$JOURNAL.new"
+  sync "$JOURNAL.new"
+  mv "$JOURNAL.new" "$JOURNAL"
+}
+
+# One guard at a time: take_lock SECONDS_TO_WAIT. File descriptor 9 carries the lock. To wait for the end of a swap is to
+# wait for the lock.
+take_lock() {
+  exec 9>"$LOCK"
+  flock -w "$1" 9
+}
+
+# Ends the swap of a guard that has died: the new container may still prove itself.
+end_abandoned() {
+  [[ -e $JOURNAL ]] || return 0
+  { read -r _ && read -r old; } <"$JOURNAL" || old=''
+  say "an earlier swap has lost its guard"
+  rm -f "$ABANDONED"
+  await_docker
+  clock
+  began=$now
+  if look_at "$BOT" && [[ $id != "$old" ]]; then
+    docker start "$id" >/dev/null
+    follow
+  else
+    put_back 'was never made'
+  fi
+}
+
+# --- the guard
+
+# Says a word, or why there is no swap, to `begin`, which then ends.
+tell() {
+  echo "$1"
+  exec >&2
+}
+
+guard() {
+  take_lock "$HOLD_SECONDS" || {
+    tell "Another swap of $BOT does not come to its end on the server; see $LOG there."
+    exit 1
+  }
+  end_abandoned
+  rm -f "$SWAP_VERDICT" "$ABANDONED"
+  old='' told=''
+  if look_at "$BOT"; then old=$id; fi
+  trap 'finish $?' EXIT
+  trap 'exit 130' INT TERM HUP
+  clock
+  began=$now
+  enter holding
+  hold_requests
+  if [[ -n $old ]]; then
+    docker stop --time "$BOT_STOP_SECONDS" "$old" >/dev/null
+    enter stopped
+    docker rm --force "$BEFORE" >/dev/null 2>&1 || true
+    docker rename "$old" "$BEFORE"
+  fi
+  renew_password
+  enter making
+  told=yes
+  tell ready
+  follow
+}
+
+# What tells one image with an environment from another.
+fingerprint_of() {
+  docker container inspect --format '{{.Image}} {{json .Config.Env}} {{json .Config.Cmd}}' "$1" | sha256sum | cut -c 1-64
+}
+
+# Follows the new container from its making to the end of its probation.
+follow() {
+  local mark
+  await_container || return 0
+  enter starting
+  if ! await_good "$BOT" "$START_SECONDS"; then
+    put_back "$fault"
+    return 0
+  fi
+  open_gate
+  clock
+  held=$((now - began))
+  enter probation
+  mark=$(fingerprint_of "$BOT")
+  limit_processes "$BOT"
+  if ! grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS"; then
+    if ! stays_good "$BOT" "$PROBATION_SECONDS"; then
+      put_back "$fault, $(((now - began) / 1000000)) s after the swap began"
+      return 0
+    fi
+    echo "$mark" >>"$HEALTHY_FINGERPRINTS"
+  fi
+  look_at "$BOT"
+  write_verdict good "$held"
+  end
+}
+
+# Waits until the new container runs, or puts the old one back.
+await_container() {
+  local deadline=$((SECONDS + MAKE_SECONDS))
+  until look_at "$BOT" && [[ $id != "$old" && $status != created ]]; do
+    if [[ -e $ABANDONED ]]; then
+      put_back 'could not be made'
+      return 1
+    fi
+    if ((SECONDS >= deadline)); then
+      put_back "was not made within $MAKE_SECONDS s"
+      return 1
+    fi
+    sleep "$PROBE_PAUSE"
+  done
+}
+
+set_password() {
+  env DATABASE_CONTAINER="$DATABASE_CONTAINER" ROLE="$ROLE" DATABASE="$DATABASE" "${BASH_SOURCE[0]%/*}/set-password.sh" "$@"
+}
+
+# The role of the database gets a new password only while the bot stands: the old one knows the old password.
+renew_password() {
+  local wanted
+  wanted=$(sha256sum "$PASSWORD_SOURCE" | cut -c 1-64)
+  if [[ -e $PASSWORD_SET && $(<"$PASSWORD_SET") == "$wanted" ]]; then return 0; fi
+  set_password
+  echo "$wanted" >"$PASSWORD_SET"
+}
+
+# --- the way back
+
+# Has the old container run again: put_back REASON. Where there is none, the new one stays as it is, to be looked at.
+put_back() {
+  await_docker
+  look_at "$BOT" || id=''
+  if [[ -n $old ]] && has_container "$old"; then
+    hold_requests
+    if [[ $id != "$old" ]]; then
+      write_verdict failed "$1"
+      if [[ -n $id ]]; then
+        docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true
+        docker rm --force "$id" >/dev/null
+      fi
+      docker rename "$old" "$BOT"
+      restore_password
+    fi
+    docker start "$old" >/dev/null
+    await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
+  else
+    write_verdict failed "$1"
+  fi
+  open_gate || true
+  end
+}
+
+# The password that the old container knows, from its own environment; it travels on standard input.
+restore_password() {
+  rm -f "$PASSWORD_SET"
+  docker container inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$old" | sed -n 's/^POSTGRES_PASSWORD=//p' |
+    set_password - || true
+}
+
+await_docker() {
+  until docker version >/dev/null 2>&1; do sleep 1; done
+}
+
+# --- the end
+
+# The verdict: the word, the container's id, how long requests were held or the reason, and the last lines of the log.
+write_verdict() {
+  {
+    printf '%s\n' "$1" "$id" "$2"
+    if [[ $1 == failed && -n $id ]]; then docker logs --tail "$VERDICT_LINES" "$id" 2>&1 || true; fi
+  } >"$SWAP_VERDICT.new"
+  mv "$SWAP_VERDICT.new" "$SWAP_VERDICT"
+}
+
+end() {
+  rm -f "$JOURNAL" "$ABANDONED"
+  docker rm --force "$BEFORE" >/dev/null 2>&1 || true
+}
+
+# However the guard ends, the swap has an end.
+finish() {
+  trap - EXIT
+  trap '' INT TERM HUP
+  if [[ ! -e $JOURNAL ]]; then exit "$1"; fi
+  put_back "was given up: the swap broke off (see $LOG on the server)"
+  [[ -n $told ]] || tell "The bot could not be stopped for the swap; see $LOG on the server. What ran before runs."
+  exit 1
+}
+
+# --- what callers ask for
+
+begin() {
+  local word
+  # A bot that came up now would write to the database that is being left.
+  if grep -qsxE "stage=($STANDSTILL_STAGES)" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"; then
+    if grep -qsx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL"; then
+      # The upgrade holds the requests and has a copy of the bot that it stopped.
+      docker rm --force "$BOT" >/dev/null 2>&1 || true
+      rm -f "$SWAP_VERDICT"
+      return 0
+    fi
+    refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
+  fi
+  # In a session of its own: neither a hang-up nor a kill of this script's reaches it.
+  exec {answer}< <(exec setsid "$0" guard </dev/null 2>"$LOG")
+  read -r -u "$answer" word || word="The swap has not begun; see $LOG on the server."
+  [[ $word == ready ]] || refuse "$word"
+}
+
+verdict() {
+  local word='' container='' detail='' log=''
+  take_lock $((HOLD_SECONDS + PROBATION_SECONDS)) || refuse "The swap of $BOT does not come to its end on the server; see $LOG there."
+  end_abandoned
+  exec 9>&-
+  if [[ -e $SWAP_VERDICT ]]; then
+    { read -r word && read -r container && read -r detail && log=$(cat); } <"$SWAP_VERDICT"
+  fi
+  if [[ $word == failed && $container == "$CONTAINER_ID" ]]; then
+    say "$log"
+    refuse "$BOT $detail; what ran before runs again."
+  fi
+  if ! look_at "$BOT" || [[ $id != "$CONTAINER_ID" ]]; then
+    refuse "The container $BOT that the stack has made is not on the server any more; put it there with: ./delivery deploy"
+  fi
+  if [[ $word == good && $container == "$CONTAINER_ID" ]]; then
+    say "requests were held for $((detail / 1000000)).$(printf %02d $((detail / 10000 % 100))) s"
+  else
+    await_bot
+  fi
+}
+
+remove() {
+  docker stop --time "$BOT_STOP_SECONDS" "$BOT" >/dev/null 2>&1 || true
+  docker rm --force "$BOT" "$BEFORE" >/dev/null 2>&1 || true
+  rm -rf "$SWAP_DIRECTORY"
+}
+
+main() {
+  need BOT PROXY PAGE GATE HOLD_SECONDS DRAIN_SECONDS START_SECONDS MAKE_SECONDS PROBATION_SECONDS BOT_STOP_SECONDS \
+    CONTAINER_PIDS HEALTHY_FINGERPRINTS DATABASE_CONTAINER ROLE DATABASE PASSWORD_SOURCE SWAP_DIRECTORY SWAP_VERDICT \
+    RESTORE_JOURNAL UPGRADE_JOURNAL STANDSTILL_STAGES SWITCHING_STAGE
+  mkdir -p "$SWAP_DIRECTORY"
+  readonly BEFORE=${BOT}_before JOURNAL=$SWAP_DIRECTORY/journal LOCK=$SWAP_DIRECTORY/lock LOG=$SWAP_DIRECTORY/log
+  readonly ABANDONED=$SWAP_DIRECTORY/abandoned PASSWORD_SET=$SWAP_DIRECTORY/password
+  case ${1-} in
+    begin) begin ;;
+    guard) guard ;;
+    abandon) touch "$ABANDONED" ;;
+    verdict) verdict ;;
+    recover)
+      take_lock 0 || return 0
+      end_abandoned
+      ;;
+    remove) remove ;;
+    *) refuse "usage: swap-bot.sh begin|abandon|verdict|recover|remove" ;;
+  esac
+}
+
+main "$@"
