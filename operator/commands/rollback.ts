@@ -5,6 +5,9 @@ import { RELEASE_EXITS, RELEASE_OPTIONS } from "../release/options.ts";
 import { release, RELEASE_KEYS } from "../release/release.ts";
 import { openStack } from "../stack.ts";
 
+const MEANWHILE =
+  "Another release was made meanwhile; look at ./delivery history, then roll back again. Nothing was changed.";
+
 export default define({
   details:
     "The server keeps the last images, so nothing is built. Secrets, the database and all configuration that is no part of a release stay as they are.",
@@ -29,7 +32,13 @@ export default define({
         `with its ${RELEASE_KEYS.join(", ")} of then; the secrets, the database and all other configuration stay as they are now`,
     );
     const config = { ...chosen.config, commit: chosen.commit };
-    await release(stack, { config, verb: "rollback", ...options });
+    // Another release may be made before this update has the lock.
+    const objection = async () => {
+      const now = chooseRollback(await readHistory(stack), wanted);
+      const same = typeof now !== "string" && now.started.getTime() === chosen.started.getTime();
+      return same ? undefined : MEANWHILE;
+    };
+    await release(stack, { config, verb: "rollback", objection, ...options });
     return undefined;
   },
 });

@@ -6,7 +6,7 @@ import type { Stack } from "../stack.ts";
 import { carryOut } from "./carry-out.ts";
 import { parseInventory } from "./inventory.ts";
 import { type Plan, plan, type Repaired, unprotectVolumes, type Wanted } from "./plan.ts";
-import { readState } from "./state.ts";
+import { readState, type State } from "./state.ts";
 import { type Ended, type Talk, update, type UpdateTarget } from "./update.ts";
 
 /** An update that is wanted, and what it must find on the server. */
@@ -18,6 +18,8 @@ export interface ApplyOptions extends Pick<Talk, "onLocked" | "onStage"> {
   wait: number;
   /** Whether the operator sees what Pulumi says. */
   verbose: boolean;
+  /** Asked while the update has the lock: why it is not what is wanted any more, if so. */
+  objection?: () => Promise<string | undefined>;
   /** Docker's id of the commit's image, where it is built beside the start of the update. */
   image?: Promise<string | undefined>;
 }
@@ -56,18 +58,20 @@ async function attempt(
     flags,
     repaired,
     image,
+    objection,
     verbose,
     ...heard
   }: ApplyOptions & { wanted: Wanted; flags: string[]; repaired?: Repaired },
 ): Promise<{ planned?: Plan & { goesAhead: boolean }; ended: Ended }> {
   let planned: (Plan & { goesAhead: boolean }) | undefined;
-  let state: ReturnType<typeof readState> | undefined;
+  let read: Promise<[State, string | undefined]> | undefined;
+  const readUnderLock = () => Promise.all([readState(stack), objection?.()]);
   const talk: Talk = {
     ...heard,
     onLocked() {
-      state = readState(stack);
-      // A failure is reported when it is awaited.
-      state.catch(() => undefined);
+      read = readUnderLock();
+      // A failure is reported where it is awaited.
+      read.catch(() => undefined);
       heard.onLocked?.();
     },
     async onReport(report) {
@@ -75,12 +79,9 @@ async function attempt(
         const inventory = parseInventory(report);
         const imageId = await image;
         const known = { ...inventory, hasImage: inventory.hasImage || imageId !== undefined };
-        const decided = plan({
-          state: await (state ?? readState(stack)),
-          inventory: known,
-          wanted,
-          repaired,
-        });
+        const [state, refusal] = await (read ?? readUnderLock());
+        const decided =
+          refusal === undefined ? plan({ state, inventory: known, wanted, repaired }) : { refusal };
         planned = { ...decided, goesAhead: goesAhead(decided, flags) };
         return planned.goesAhead ? { imageId } : { stop: STOPPED };
       } catch (error) {

@@ -31,6 +31,7 @@ export function withRelease(file: string, release: Record<string, unknown>): str
  *
  * @param config the release's part of the configuration; further keys are ignored
  * @param verb the history's word for it, deploy or rollback
+ * @param objection asked while the update has the lock: why it is not what is wanted any more, if so
  * @throws OperatorError naming the commit that failed, why, and what runs now
  */
 export async function release(
@@ -38,11 +39,16 @@ export async function release(
   {
     config,
     verb,
+    objection,
     wait,
     recover,
     verbose,
     timings: shown,
-  }: ReleaseOptions & { config: ReleaseConfig; verb: string },
+  }: ReleaseOptions & {
+    config: ReleaseConfig;
+    verb: string;
+    objection?: () => Promise<string | undefined>;
+  },
 ): Promise<void> {
   const timings = new Timings();
   const server = new Server(stack);
@@ -51,7 +57,7 @@ export async function release(
   process.on("SIGINT", () => undefined);
 
   /** Updates the stack to a release, and waits until that is healthy. */
-  const attempt = async (to: ReleaseConfig, word: string) => {
+  const attempt = async (to: ReleaseConfig, word: string, check?: typeof objection) => {
     const change = {
       file: withRelease(readFileSync(stack.file, "utf8"), to),
       message: `${word} ${short(to.commit)}, by ${whoami()}`,
@@ -61,7 +67,7 @@ export async function release(
     // A failure is reported by the update, which waits for the image.
     image.then(timings.marking("image"), () => undefined);
     const { succeeded, changed, notes, errors } = await apply(stack, server, change, {
-      ...{ wait, verbose, image, onLocked: timings.marking("lock"), onStage: timings.mark },
+      ...{ wait, verbose, image, objection: check, onLocked: timings.marking("lock"), onStage: timings.mark },
     });
     timings.mark("updated");
     const healthy = succeeded && (await isHealthy(server));
@@ -69,7 +75,7 @@ export async function release(
     return { config: to, changed, succeeded, isHealthy: healthy, notes, errors, seconds: timings.seconds() };
   };
 
-  const first = { verb, ...(await attempt(config, verb)) };
+  const first = { verb, ...(await attempt(config, verb, objection)) };
   // Read after the update, which had the lock: what was live before it cannot change any more.
   const live = liveReleases(await readHistory(stack));
   const previous = live[first.succeeded ? 1 : 0];
