@@ -219,7 +219,8 @@ end() {
 finish() {
   trap - EXIT
   trap '' INT TERM HUP
-  if [[ ! -e $JOURNAL ]]; then exit "$1"; fi
+  # While the server goes down nothing can be started; the next boot ends the swap.
+  if [[ ! -e $JOURNAL || $(systemctl is-system-running 2>/dev/null) == stopping ]]; then exit "$1"; fi
   put_back "was given up: the swap broke off (see $LOG on the server)"
   [[ -n $told ]] || tell "The bot could not be stopped for the swap; see $LOG on the server. What ran before runs."
   exit 1
