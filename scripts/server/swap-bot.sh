@@ -164,7 +164,7 @@ put_back() {
   if [[ -n $old ]] && has_container "$old"; then
     hold_requests
     if [[ $id != "$old" ]]; then
-      write_verdict failed "$1"
+      write_verdict failed "$1; what ran before runs again"
       if [[ -n $id ]]; then
         docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true
         docker rm --force "$id" >/dev/null
@@ -175,7 +175,7 @@ put_back() {
     docker start "$old" >/dev/null
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
   else
-    write_verdict failed "$1"
+    write_verdict failed "$1; it stays there, to be looked at"
   fi
   open_gate || true
   end
@@ -248,7 +248,7 @@ verdict() {
   fi
   if [[ $word == failed && $container == "$CONTAINER_ID" ]]; then
     say "$log"
-    refuse "$BOT $detail; what ran before runs again."
+    refuse "$BOT $detail."
   fi
   if ! look_at "$BOT" || [[ $id != "$CONTAINER_ID" ]]; then
     refuse "The container $BOT that the stack has made is not on the server any more; put it there with: ./delivery deploy"
