@@ -90,7 +90,7 @@ export async function release(
   if (end.succeeded) {
     console.log(end.message);
   } else {
-    for (const error of first.errors) console.error(error);
+    for (const error of [...first.errors, ...(putBack?.errors ?? [])]) console.error(error);
     throw new OperatorError(end.message);
   }
 }

@@ -80,7 +80,8 @@ export async function update(
     throwIfLocked(stderr);
     const told = parseEvents(existsSync(events) ? readFileSync(events, "utf8") : "");
     if (verbose && stderr) console.error(stderr);
-    const errors = told.errors.length > 0 || status === 0 ? told.errors : [stderr.trim()];
+    // Before the program runs, Pulumi says what is wrong on standard error alone.
+    const errors = told.errors.length > 0 || status === 0 ? told.errors : [stderr.trim()].filter(Boolean);
     return { ...told, errors, succeeded: status === 0 };
   } finally {
     server?.close();
