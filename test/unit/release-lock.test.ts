@@ -3,13 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { homedir, hostname, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { mock } from "node:test";
-import {
-  assertUnlocked,
-  LockedError,
-  readLock,
-  throwIfLocked,
-  untilUnlocked,
-} from "../../operator/lock.ts";
+import { assertUnlocked, LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
 import type { Stack } from "../../operator/stack.ts";
 
 /** Above every process id that Linux gives. */
