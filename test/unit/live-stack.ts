@@ -17,9 +17,17 @@ export const urn = (type: string, resource: string) => `urn:pulumi:test::hockey:
 
 /** The state; `changes` replace its pending operations or its resources. */
 export function exported(
-  changes: { pending?: [type: string, urn: string][]; hostKey?: string } = {},
+  changes: {
+    pending?: [type: string, urn: string][];
+    hostKey?: string;
+    /** The id of a container that has taken the bot's place in an update that failed. */
+    replacedBot?: string;
+    /** The id of a container that the state does not have. */
+    without?: string;
+    unprotected?: boolean;
+  } = {},
 ): string {
-  const { pending = [], hostKey = server.hostKey } = changes;
+  const { pending = [], hostKey = server.hostKey, replacedBot, without, unprotected = false } = changes;
   const resource = (type: string, resource: string, rest: object = {}) => ({
     ...{ urn: urn(type, resource), type },
     ...rest,
@@ -36,11 +44,14 @@ export function exported(
         }),
         resource(TYPES.command, RESOURCES.image),
         resource(COMPONENTS.image, PARTS.image, { outputs: { commit: OLD } }),
-        resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: true }),
-        resource(TYPES.container, "bot-container", { id: "id-bot" }),
+        resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: !unprotected }),
+        resource(TYPES.container, "bot-container", { id: replacedBot ?? "id-bot" }),
         resource(TYPES.container, "database-container", { id: "id-database" }),
         resource(TYPES.container, "proxy-container", { id: "id-proxy" }),
-      ],
+        ...(replacedBot === undefined
+          ? []
+          : [resource(TYPES.container, "bot-container", { id: "id-bot", delete: true })]),
+      ].filter((resource) => !("id" in resource && resource.id === without)),
     },
   });
 }
