@@ -108,7 +108,7 @@ export class FakeProject {
   answerLater(name: string, reply: Reply): string {
     const later = join(this.directory, `later ${name}`);
     writeFileSync(later, replyScript(reply));
-    return `mv '${later}' 'answers/${name}/0'`;
+    return `cp '${later}' 'answers/${name}/0'`;
   }
 
   /** All calls so far, in the order in which they began. */

@@ -150,6 +150,18 @@ describe("deploy, where state and server differ:", function () {
     assert.equal(unprotect?.args[2], urn(TYPES.volume, "database-data"));
   });
 
+  it("and does not begin again and again where that has no effect", async () => {
+    project.configure({ commit: OLD, database: { volume: "other_volume" } });
+    project.answer("pulumi state unprotect", {});
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^error: What had to be put right first \(unprotect\) was done and is still not right\./,
+    );
+    assert.equal(updates().length, 2);
+  });
+
   it("and stops where it cannot", async () => {
     project.configure({ commit: OLD, database: { volume: "other_volume" } });
     project.answer("pulumi state unprotect", { status: 1, stderr: "error: no such urn" });
