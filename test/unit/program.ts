@@ -21,6 +21,66 @@ export function inputsOf(type: string, name: string): Record<string, unknown> {
   return found.inputs as Record<string, unknown>;
 }
 
+/** The parts that are used here of what the SDK sends to the engine. */
+interface Registration {
+  getName: () => string;
+  getDeletebeforereplace: () => boolean;
+  getRetainondelete: () => boolean;
+  getHooks: () => { getBeforeCreateList: () => string[]; getOnErrorList: () => string[] };
+}
+interface Hook {
+  getName: () => string;
+  getCallback: () => { getToken: () => string };
+}
+type Answered = (error: null, answer: object) => void;
+interface Monitor {
+  registerResource: (request: Registration, answered: Answered) => Promise<void>;
+  registerResourceHook: (request: Hook, answered: Answered) => void;
+  registerErrorHook: (request: Hook, answered: Answered) => void;
+}
+type Callback = (request: Uint8Array) => Promise<{ getError: () => string }>;
+
+/** What the SDK does not tell its mocks: each resource's options, and its hooks by their names. */
+const options = new Map<string, Registration>();
+const hooks = new Map<string, string>();
+const { getMonitor, getCallbacks } = pulumi.runtime as unknown as {
+  getMonitor: () => Monitor;
+  getCallbacks: () => { _callbacks: Map<string, Callback> };
+};
+
+/** The mocks cannot take a hook, and a resource waits for its hooks. */
+function watchMonitor(): void {
+  const monitor = getMonitor();
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, answered) => {
+    options.set(request.getName(), request);
+    return register(request, answered);
+  };
+  monitor.registerResourceHook = monitor.registerErrorHook = (request, answered) => {
+    hooks.set(request.getName(), request.getCallback().getToken());
+    answered(null, {});
+  };
+}
+
+/** How the engine is to go about a resource that the program registered. */
+export function optionsOf(name: string) {
+  const request = options.get(name);
+  assert.ok(request, `${name} was not registered`);
+  return {
+    deleteBeforeReplace: request.getDeletebeforereplace(),
+    retainOnDelete: request.getRetainondelete(),
+    beforeCreate: request.getHooks().getBeforeCreateList(),
+    onError: request.getHooks().getOnErrorList(),
+  };
+}
+
+/** Runs a hook as the engine does; gives what it says to the engine where it fails. */
+export async function runHook(name: string): Promise<string> {
+  const callback = getCallbacks()._callbacks.get(hooks.get(name) ?? "");
+  assert.ok(callback, `there is no hook ${name}`);
+  return (await callback(new Uint8Array())).getError();
+}
+
 /** An output as the engine would see it. */
 function value<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve) => output.apply(resolve));
@@ -43,6 +103,7 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
     "hockey",
     "test",
   );
+  watchMonitor();
   const raw = Object.entries({ ...rawConfig(), ...changes });
   const config = raw.map(([key, given]) => [
     `hockey:${key}`,

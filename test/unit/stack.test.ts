@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { fingerprint } from "../../infra/model/digest.ts";
 import { inputsOf, registered, runProgram, withoutServer } from "./program.ts";
 
 const CONTAINER = "docker:index/container:Container";
@@ -55,14 +54,6 @@ describe("the stack", function () {
     const { stdin } = inputsOf(COMMAND, "bot-verdict");
     const held = `sha256:${"0".repeat(64)}`;
     assert.equal((stdin as { value?: string }).value ?? stdin, `bot-container-id ${held}`);
-  });
-
-  it("holds requests for what changes the container, in whatever order it stands", () => {
-    assert.equal(
-      fingerprint({ a: [1, { b: 2, c: 3 }], d: null }),
-      fingerprint({ d: null, a: [1, { c: 3, b: 2 }] }),
-    );
-    assert.notEqual(fingerprint({ envs: ["A=1", "B=2"] }), fingerprint({ envs: ["B=2", "A=1"] }));
   });
 
   it("asks /health in the bot's container, and the database over TCP", () => {

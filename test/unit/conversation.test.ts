@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { execa } from "execa";
+import { SOCKET } from "../../infra/model/conversation.ts";
+
+const PROJECT = join(import.meta.dirname, "..", "..");
+const ENDED = "The command that began this update has ended. Nothing was changed.\n";
+
+/** What a program prints that talks like infra/index.ts, in a process that Node starts as Pulumi.yaml says. */
+const TALK = `import("./infra/conversation.ts").then(async ({ agree, announce }) => {
+  announce("swapping");
+  process.stdout.write(await agree("image=1\\n").then((id) => "image " + id, (error) => error.message + "\\n"));
+  announce("making");
+})`;
+
+describe("the conversation of the program with the command", () => {
+  let directory: string;
+  let path: string;
+  let server: Server;
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), "socket-"));
+    path = join(directory, "socket");
+    server = createServer().listen(path);
+    await once(server, "listening");
+  });
+  afterEach(() => {
+    server.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  /** Runs a program; `command` plays the other side from the moment of the connection on. */
+  async function run(
+    command: (socket: Socket) => unknown,
+    program = TALK,
+    socket: string | undefined = path,
+  ) {
+    const talks: unknown[] = [];
+    server.on("connection", (connection) => {
+      connection.on("error", () => undefined);
+      talks.push(command(connection));
+    });
+    const start = join(PROJECT, "infra/start.cjs");
+    // A program that waits for ever fails the test.
+    const options = { cwd: PROJECT, env: { [SOCKET]: socket }, timeout: 8000 };
+    const { stdout } = await execa(process.execPath, ["--require", start, "--eval", program], {
+      ...options,
+      stripFinalNewline: false,
+    });
+    await Promise.all(talks);
+    return stdout;
+  }
+
+  const answering = (answer: object, heard: string[] = []) =>
+    async function (socket: Socket) {
+      for await (const line of createInterface({ input: socket })) {
+        heard.push(line);
+        if (line.includes("report")) socket.write(`${JSON.stringify(answer)}\n`);
+      }
+    };
+
+  it("begins before the program is loaded, and does not keep one from ending that has not reported", async () => {
+    let connections = 0;
+    await run(() => (connections += 1), "0");
+    assert.equal(connections, 1);
+  });
+
+  it("tells what the server reports and what the program is about, and waits for the answer in between", async () => {
+    const heard: string[] = [];
+    assert.equal(await run(answering({ imageId: "sha256:1" }, heard)), "image sha256:1");
+    assert.deepEqual(
+      heard.map((line) => JSON.parse(line) as object),
+      [{ stage: "swapping" }, { report: "image=1\n" }, { stage: "making" }],
+    );
+  });
+
+  it("goes ahead without an image that the command had built", async () => {
+    assert.equal(await run(answering({})), "image undefined");
+  });
+
+  it("ends the program with the command's sentence", async () => {
+    assert.equal(await run(answering({ stop: "Another release was made." })), "Another release was made.\n");
+  });
+
+  it("ends the program where the command has ended before the report", async () => {
+    assert.equal(await run((socket) => socket.destroy()), ENDED);
+  });
+
+  it("ends the program where the command ends before it answers", async () => {
+    const leaving = (socket: Socket) => socket.once("data", () => socket.destroy());
+    assert.equal(await run(leaving, TALK.replace('announce("swapping");', "")), ENDED);
+  });
+
+  it("ends the program where nobody listens any more", async () => {
+    const later = `new Promise((resolve) => deliverySocket.once("close", resolve)).then(() => ${TALK})`;
+    assert.equal(await run(() => undefined, later, join(directory, "nobody")), ENDED);
+  });
+
+  it("does not take place where Pulumi was started by hand", async () => {
+    assert.equal(await run(() => undefined, TALK, ""), "image undefined");
+  });
+});
