@@ -1,4 +1,4 @@
-import { execa } from "execa";
+import { runCommand } from "./model/run-command.ts";
 import type { ServerSettings } from "./model/schema.ts";
 import { type Answer, NO_CONNECTION, shellCommand, sshOptions } from "./model/ssh.ts";
 
@@ -14,7 +14,11 @@ export async function callServer(
   { withKey, seconds, input }: { withKey: boolean; seconds: number; input?: string },
 ): Promise<Answer> {
   const to = ["-p", String(server.port), "-l", server.user, server.host, shellCommand(words)];
-  const options = { input: input ?? "", reject: false, timeout: seconds * 1000 } as const;
-  const { exitCode, stdout, stderr } = await execa("ssh", [...sshOptions(server, withKey), ...to], options);
-  return { status: exitCode ?? NO_CONNECTION, stdout, stderr };
+  const args = [...sshOptions(server, withKey), ...to];
+  const {
+    status = NO_CONNECTION,
+    stdout,
+    stderr,
+  } = await runCommand("ssh", args, { input, timeout: seconds });
+  return { status, stdout, stderr };
 }

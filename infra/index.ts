@@ -1,4 +1,5 @@
 import { checkGitHub } from "./check-github.ts";
+import { announce } from "./conversation.ts";
 import { checkServer } from "./check-server.ts";
 import { Backups, settingsOnServer } from "./components/Backups.ts";
 import { Bot } from "./components/Bot.ts";
@@ -13,6 +14,7 @@ import { botEnvironment } from "./environment.ts";
 import { guard } from "./guards.ts";
 import { PARTS } from "./model/names.ts";
 
+announce("loaded");
 const settings = loadConfig();
 const { name: botName, app } = settings;
 

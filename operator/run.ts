@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
 import { delimiter, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { runCommand, type RunCommandOptions } from "../infra/model/run-command.ts";
 import { NO_CONNECTION } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { PROJECT } from "./stack.ts";
@@ -11,19 +13,10 @@ export interface CommandResult {
   stderr: string;
 }
 
-export interface RunOptions {
-  input?: string;
-  /** Streams that the operator sees while it runs; a shown standard output is not kept. */
-  show?: ("stdout" | "stderr")[];
-  /** Seconds. */
-  timeout?: number;
-  /** Further variables of its environment. */
-  env?: Record<string, string>;
-}
+export type RunOptions = Omit<RunCommandOptions, "cwd">;
 
 // The programs that scripts/bootstrap installed come first.
 const environment = { PATH: [join(PROJECT, ".tools", "bin"), process.env.PATH ?? ""].join(delimiter) };
-const said = (text: unknown) => (typeof text === "string" ? text : "");
 
 /** A running command with open streams. */
 export interface Running {
@@ -33,41 +26,38 @@ export interface Running {
   ended: Promise<number>;
 }
 
-// Help and usage errors run nothing, and execa takes a third of a command's start.
-const loadExeca = async () => (await import("execa")).execa;
-
 /** Starts a command with open streams; the operator sees its standard error. */
-export async function begin(command: string, args: string[]): Promise<Running> {
-  const execa = await loadExeca();
-  const child = execa(command, args, {
-    ...{ cwd: PROJECT, env: environment, reject: false, buffer: false },
-    ...{ stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+export function begin(command: string, args: string[]): Running {
+  const env = { ...process.env, ...environment };
+  const child = spawn(command, args, { cwd: PROJECT, env, stdio: ["pipe", "pipe", "inherit"] });
+  const ended = new Promise<number>((resolve) => {
+    child.on("error", () => {
+      resolve(NO_CONNECTION);
+    });
+    child.on("close", (status) => {
+      resolve(status ?? NO_CONNECTION);
+    });
   });
-  const ended = child.then(({ exitCode }) => exitCode ?? NO_CONNECTION);
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
 /** Runs a command to its end, successful or not. @throws OperatorError when there is no such program */
 export async function run(command: string, args: string[], options: RunOptions = {}): Promise<CommandResult> {
-  const { input = "", show = [], timeout, env } = options;
-  const execa = await loadExeca();
-  const result = await execa(command, args, {
-    ...{ cwd: PROJECT, env: { ...environment, ...env }, input },
-    stdout: show.includes("stdout") ? "inherit" : "pipe",
-    stderr: show.includes("stderr") ? ["inherit", "pipe"] : "pipe",
-    timeout: timeout && timeout * 1000,
-    reject: false,
-  });
-  if (result.code === "ENOENT") {
+  const { show = [], timeout, env } = options;
+  const ran = await runCommand(command, args, {
+    ...options,
+    cwd: PROJECT,
+    env: { ...environment, ...env },
+  }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
-  }
-  const stderr = result.timedOut ? `no answer in ${timeout ?? 0} seconds` : said(result.stderr);
+  });
+  const stderr = ran.timedOut ? `no answer in ${timeout ?? 0} seconds` : ran.stderr;
   // ssh is silent only when its output is no longer read; each other failure of its own has a message.
   const isUnread =
-    result.signal === "SIGPIPE" ||
-    (show.includes("stdout") && result.exitCode === NO_CONNECTION && stderr === "");
-  const status = isUnread ? READER_LEFT : (result.exitCode ?? NO_CONNECTION);
-  return { status, stdout: said(result.stdout), stderr };
+    ran.signal === "SIGPIPE" || (show.includes("stdout") && ran.status === NO_CONNECTION && stderr === "");
+  const status = isUnread ? READER_LEFT : (ran.status ?? NO_CONNECTION);
+  return { status, stdout: ran.stdout, stderr };
 }
 
 /** The status of a command whose shown output is no longer read, as in `logs | head`; shells give it for SIGPIPE. */

@@ -11,7 +11,7 @@ export const SOCKET = "DELIVERY_SOCKET";
 export type FromProgram = { report: string } | { stage: Stage };
 
 /** What the program is about: requests are held until the server itself lets them in again. */
-export type Stage = "swapping" | "making";
+export type Stage = "loaded" | "looked" | "planned" | "swapping" | "making";
 
 /** What the command answers to the report: why there can be no update now, or Docker's id of the image that it had built. */
 export type FromCommand = { stop: string } | { imageId?: string };

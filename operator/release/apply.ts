@@ -82,12 +82,14 @@ async function attempt(
     },
     async onReport(report) {
       try {
+        heard.onStage?.("looked");
         const inventory = parseInventory(report);
         const imageId = await image;
         const known = { ...inventory, hasImage: inventory.hasImage || imageId !== undefined };
         const [state, refusal] = await (read ?? readUnderLock());
         const decided =
           refusal === undefined ? plan({ state, inventory: known, wanted, repaired }) : { refusal };
+        heard.onStage?.("planned");
         planned = { ...decided, goesAhead: goesAhead(decided, flags) };
         return planned.goesAhead ? { imageId } : { stop: STOPPED };
       } catch (error) {

@@ -1,3 +1,4 @@
+import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { throwIfLocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
@@ -7,7 +8,7 @@ import type { Stack } from "../stack.ts";
 import { short } from "./history.ts";
 import type { Step } from "./plan.ts";
 import { withoutServer } from "./server-migration.ts";
-import { type ExportedState, exportState, withReturned } from "./state.ts";
+import { type ExportedState, exportState, readState, withReturned } from "./state.ts";
 
 /** Carries out the steps of a plan in their order. @throws LockedError when another update has the stack */
 export async function carryOut(stack: Stack, server: Server, steps: Step[]): Promise<void> {
@@ -42,6 +43,16 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
         await removeContainer(server, step.container);
     }
   }
+}
+
+/** Where the server has put a container back by itself, Pulumi's state follows before the next update begins. */
+export async function followServer(stack: Stack, server: Server): Promise<void> {
+  const { replaced } = await readState(stack);
+  if (replaced.length === 0) return;
+  const { bot: name } = dockerNames(stack.settings.name);
+  const { stdout } = await server.command(["docker", "inspect", "--format", "{{.Id}}", name]);
+  const returned = replaced.find(({ id }) => id === stdout.trim());
+  if (returned !== undefined) await changeState(stack, (state) => withReturned(state, returned.id));
 }
 
 async function changeState(stack: Stack, change: (state: ExportedState) => ExportedState): Promise<void> {

@@ -66,6 +66,20 @@ export function outcome(
 }
 
 /** The sentence behind the first error, without its full stop. */
-const causeOf = (errors: string[]) => errors[0]?.trim().split("\n").at(-1)?.replace(/\.$/, "") ?? "";
+const causeOf = ([first = ""]: string[]) => (linesOf(first).at(-1) ?? "").replace(/\.$/, "");
+
+/** What errors say before their causes: the last lines of a log, for instance. */
+export function detailsOf(errors: string[]): string[] {
+  return errors.flatMap((error) =>
+    linesOf(error)
+      .slice(0, -1)
+      .filter((line) => !COMMAND.test(line)),
+  );
+}
+
+/** How the plugin for commands begins its errors. */
+const COMMAND = /^Process exited with status \d+: running "/;
+
+const linesOf = (text: string) => text.trim().split("\n");
 
 const shown = (seconds: number) => seconds.toFixed(1);

@@ -6,11 +6,12 @@ import { readHistory, whoami } from "../pulumi.ts";
 import { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { apply } from "./apply.ts";
+import { followServer } from "./carry-out.ts";
 import { isHealthy } from "./await-healthy.ts";
 import { liveReleases, short } from "./history.ts";
 import { buildImage } from "./image.ts";
 import type { ReleaseOptions } from "./options.ts";
-import { outcome, type ReleaseConfig, releaseToPutBack } from "./outcome.ts";
+import { detailsOf, outcome, type ReleaseConfig, releaseToPutBack } from "./outcome.ts";
 import { Timings } from "./timings.ts";
 import { withConfig } from "./update.ts";
 
@@ -80,17 +81,18 @@ export async function release(
   const live = liveReleases(await readHistory(stack));
   const previous = live[first.succeeded ? 1 : 0];
   const good = releaseToPutBack({ ...first, previous });
+  if (good !== undefined) await followServer(stack, server);
   const putBack = good && (await attempt(good, "put back"));
   const end = outcome({ ...first, previous }, putBack);
   if (end.live !== undefined) {
     writeFileSync(stack.file, withRelease(readFileSync(stack.file, "utf8"), end.live));
   }
-  for (const note of first.notes) console.log(note);
   if (shown) console.log(timings.table());
   if (end.succeeded) {
+    for (const note of first.notes) console.log(note);
     console.log(end.message);
   } else {
-    for (const error of [...first.errors, ...(putBack?.errors ?? [])]) console.error(error);
+    for (const line of [...detailsOf(first.errors), ...(putBack?.errors ?? [])]) console.error(line);
     throw new OperatorError(end.message);
   }
 }

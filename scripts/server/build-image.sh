@@ -33,7 +33,7 @@ remove_old_images() {
     while read -r tag; do docker image inspect --format "{{.Metadata.LastTagTime.Unix}} $tag" "$tag"; done |
     sort -rn | tail -n "+$((KEPT_IMAGES + 1))" |
     while read -r _ tag; do
-      if docker image rm "$tag" >/dev/null 2>&1; then say "removed the old image $tag"; fi
+      docker image rm "$tag" >/dev/null 2>&1 || true
     done
   # Images that lost their name when a build was tagged anew. Only those with the stack's label are ours.
   docker image prune --force --filter "label=$REVISION_LABEL" >/dev/null
@@ -47,7 +47,6 @@ has_commit() {
 fetch() {
   [[ -d $MIRROR ]] || git init --quiet --bare "$MIRROR"
   if has_commit; then return 0; fi
-  say "fetching $COMMIT"
   git -C "$MIRROR" fetch --quiet --prune "$REPOSITORY" '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*' ||
     refuse "The server cannot read the repository $REPOSITORY; correct \`app.repository\`, or give the server access to it."
   if has_commit; then return 0; fi

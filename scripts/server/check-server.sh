@@ -18,10 +18,14 @@ source "${BASH_SOURCE[0]%/*}/lib/git.sh"
 source "${BASH_SOURCE[0]%/*}/lib/cron.sh"
 source "${BASH_SOURCE[0]%/*}/lib/inventory.sh"
 
+# Docker's command line takes most of the time here, so it is asked for everything at once; `inventory` is what
+# lib/inventory.sh lists.
 check_docker() {
   command -v docker >/dev/null ||
     refuse "The server has no Docker Engine; install docker.io there, or correct \`server.host\` if it is the wrong server."
   local answer
+  inventory=$(list_inventory)
+  [[ -z $inventory ]] || return 0
   answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return 0
   case $answer in
     *"permission denied"*)
@@ -42,23 +46,32 @@ check_directory() {
 # Several bots may share the server and its user, but no directory: one would overwrite the other's files, restore its
 # backups and delete them. A stack whose bot was renamed still has the volume of the old name.
 check_neighbours() {
-  local path settings other container remedy="give this one another with: pulumi config set --path"
-  for path in "$DEPLOY_PATH" $(cron_deploy_paths); do
-    settings=$path/$SETTINGS_FILE
-    other=$(sed -n 's/^bot=//p' "$settings" 2>/dev/null) || continue
-    container=$(sed -n 's/^container=//p' "$settings")
-    if [[ -z $other || $other == "$BOT" || $(volume_of "$container") == "$VOLUME" ]]; then continue; fi
-    [[ $path != "$DEPLOY_PATH" ]] ||
-      refuse "The directory $DEPLOY_PATH on the server is that of the bot $other; $remedy server.deployPath $DEPLOY_PATH-$BOT"
-    ! grep -qxF "directory=$BACKUP_PATH" "$settings" ||
+  local remedy="give this one another with: pulumi config set --path"
+  if is_foreign "$DEPLOY_PATH/$SETTINGS_FILE"; then
+    refuse "The directory $DEPLOY_PATH on the server is that of the bot $other; $remedy server.deployPath $DEPLOY_PATH-$BOT"
+  fi
+  local settings
+  # One look at all of them: there may be many.
+  while read -r settings; do
+    if [[ $settings != "$DEPLOY_PATH/$SETTINGS_FILE" ]] && is_foreign "$settings"; then
       refuse "The directory $BACKUP_PATH on the server has the backups of the bot $other; $remedy server.backupPath $BACKUP_PATH-$BOT"
-  done
+    fi
+  done < <(cron_deploy_paths | sed "s|\$|/$SETTINGS_FILE|" | xargs -r grep -lxsF "directory=$BACKUP_PATH")
+}
+
+# Whether a settings file is that of another stack's bot, whose name then is in `other`.
+is_foreign() {
+  local container
+  other=$(sed -n 's/^bot=//p' "$1" 2>/dev/null) || return 1
+  [[ -n $other && $other != "$BOT" ]] || return 1
+  container=$(sed -n 's/^container=//p' "$1")
+  [[ $(volume_of "$container") != "$VOLUME" ]]
 }
 
 check_commit() {
   local refs scratch
   # An image that was built is never built again, so its repository is not asked either.
-  if docker image inspect "$BOT:$COMMIT" >/dev/null 2>&1; then return 0; fi
+  if grep -q '^image=' <<<"$inventory"; then return 0; fi
   command -v git >/dev/null || refuse "The server has no git; install it there with: apt-get install git"
   if ! refs=$(list_refs); then
     if [[ $KEY == publishing && $refs == *"Permission denied"* ]]; then return 0; fi
@@ -90,27 +103,30 @@ refuse_unreadable() {
 # An image of another major version does not start on the data, and another volume is another database. During an
 # upgrade the bot must not be started on the data that is being moved.
 check_database() {
-  local report directory mounted data
-  report=$(docker container inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}VOLUME={{println .Name}}{{end}}{{end}}{{range .Config.Env}}{{println .}}{{end}}' "$DATABASE_CONTAINER" 2>/dev/null) || return 0
+  local mounted directory major data
+  grep -q "^container=$DATABASE_CONTAINER " <<<"$inventory" || return 0
   if [[ -f $UPGRADE_JOURNAL ]]; then
     if grep -qx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL" && grep -qx "volume=$VOLUME" "$UPGRADE_JOURNAL"; then return 0; fi
     refuse "The database is being upgraded on the server; wait until that has ended, or, if it was cut off, begin it again with: ./delivery database upgrade MAJOR"
   fi
-  mounted=$(sed -n 's/^VOLUME=//p' <<<"$report" | head -n 1)
-  directory=$(sed -n 's/^PGDATA=//p' <<<"$report")
+  read -r mounted directory major < <(sed -n 's/^database=//p' <<<"$inventory")
+  data=$major
   # From the data itself, which tells its version even while the container is stopped.
-  data=$(docker cp "$DATABASE_CONTAINER:$directory/PG_VERSION" - 2>/dev/null | tar -xO 2>/dev/null) || return 0
+  if ! grep -q "^container=$DATABASE_CONTAINER [^ ]* running " <<<"$inventory" || [[ $major == - ]]; then
+    data=$(docker cp "$DATABASE_CONTAINER:$directory/PG_VERSION" - 2>/dev/null | tar -xO 2>/dev/null) || return 0
+  fi
   [[ $mounted == "$VOLUME" ]] ||
     refuse "The database on the server is PostgreSQL $data in the volume $mounted, and the configuration says $VOLUME; finish an upgrade that was cut off with \`./delivery database upgrade $data\`, else correct \`database.volume\`."
   [[ -z $MAJOR || $MAJOR == "$data" ]] ||
     refuse "The database on the server is PostgreSQL $data, whose data an image of $MAJOR cannot read; put \`database.image\` back, then move the data with: ./delivery database upgrade $MAJOR"
 }
 
+inventory=''
 check_docker
 check_directory server.deployPath "$DEPLOY_PATH"
 check_directory server.backupPath "$BACKUP_PATH"
 check_neighbours
 check_database
 check_commit
-list_inventory
+echo "$inventory"
 if [[ -s $DRIFTED ]]; then echo "drifted=$(<"$DRIFTED")"; fi

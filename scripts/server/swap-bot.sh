@@ -12,7 +12,7 @@
 #
 # A process of its own, the guard, does all this. It waits for the new container, lets the requests in with its first good
 # answer and goes on watching for PROBATION_SECONDS. If the new one does not come, does not get well or does not stay so,
-# the guard removes it and has the old one run again. Its journal says how far it is, for `recover`.
+# the guard removes it and has the old one run again. Its journal names the old container, for `recover`.
 set -euo pipefail
 umask 077
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
@@ -25,11 +25,11 @@ readonly LAST_SECONDS=2
 # Lines of the log of a bot that was given up.
 readonly VERDICT_LINES=20
 
-# --- the journal: the stage, then the id of the old container, where there is one
+# --- the journal: the id of the old container, where there is one
 
-# enter STAGE: on the disk when this returns.
-enter() {
-  printf '%s\n' "$1" "$old" >"$JOURNAL.new"
+# On the disk when this returns.
+begin_journal() {
+  echo "$old" >"$JOURNAL.new"
   sync "$JOURNAL.new"
   mv "$JOURNAL.new" "$JOURNAL"
 }
@@ -44,8 +44,10 @@ take_lock() {
 # Ends the swap of a guard that has died: the new container may still prove itself.
 end_abandoned() {
   [[ -e $JOURNAL ]] || return 0
-  { read -r _ && read -r old; } <"$JOURNAL" || old=''
+  read -r old <"$JOURNAL" || old=''
   say "an earlier swap has lost its guard"
+  # What it has done is not known.
+  opened=yes renewed=yes
   rm -f "$ABANDONED"
   await_docker
   clock
@@ -59,6 +61,9 @@ end_abandoned() {
 }
 
 # --- the guard
+
+# Whether this swap has let requests in, and has changed the password of the database's role.
+opened='' renewed=''
 
 # Says a word, or why there is no swap, to `begin`, which then ends.
 tell() {
@@ -75,20 +80,18 @@ guard() {
   rm -f "$SWAP_VERDICT" "$ABANDONED"
   old='' told=''
   if look_at "$BOT"; then old=$id; fi
+  docker rm --force "$BEFORE" >/dev/null 2>&1 || true
   trap 'finish $?' EXIT
   trap 'exit 130' INT TERM HUP
+  begin_journal
   clock
   began=$now
-  enter holding
   hold_requests
   if [[ -n $old ]]; then
     docker stop --time "$BOT_STOP_SECONDS" "$old" >/dev/null
-    enter stopped
-    docker rm --force "$BEFORE" >/dev/null 2>&1 || true
     docker rename "$old" "$BEFORE"
   fi
   renew_password
-  enter making
   told=yes
   tell ready
   follow
@@ -103,15 +106,14 @@ fingerprint_of() {
 follow() {
   local mark
   await_container || return 0
-  enter starting
-  if ! await_good "$BOT" "$START_SECONDS"; then
+  if ! await_good "$BOT" "$START_SECONDS" new; then
     put_back "$fault"
     return 0
   fi
   open_gate
+  opened=yes
   clock
   held=$((now - began))
-  enter probation
   mark=$(fingerprint_of "$BOT")
   limit_processes "$BOT"
   if ! grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS"; then
@@ -151,6 +153,7 @@ renew_password() {
   local wanted
   wanted=$(sha256sum "$PASSWORD_SOURCE" | cut -c 1-64)
   if [[ -e $PASSWORD_SET && $(<"$PASSWORD_SET") == "$wanted" ]]; then return 0; fi
+  renewed=yes
   set_password
   echo "$wanted" >"$PASSWORD_SET"
 }
@@ -162,20 +165,20 @@ put_back() {
   await_docker
   look_at "$BOT" || id=''
   if [[ -n $old ]] && has_container "$old"; then
-    hold_requests
+    if [[ -n $opened ]]; then hold_requests; fi
     if [[ $id != "$old" ]]; then
-      write_verdict failed "$1; what ran before runs again"
+      write_verdict failed "$1"
       if [[ -n $id ]]; then
         docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true
         docker rm --force "$id" >/dev/null
       fi
       docker rename "$old" "$BOT"
-      restore_password
+      if [[ -n $renewed ]]; then restore_password; fi
     fi
     docker start "$old" >/dev/null
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
   else
-    write_verdict failed "$1; it stays there, to be looked at"
+    write_verdict failed "$1"
   fi
   open_gate || true
   end
@@ -194,12 +197,16 @@ await_docker() {
 
 # --- the end
 
-# The verdict: the word, the container's id, how long requests were held or the reason, and the last lines of the log.
+# The verdict, a line each: the word, the container's id, how long requests were held or the reason, which ends with the
+# last line of the log, then the log's last lines.
 write_verdict() {
-  {
-    printf '%s\n' "$1" "$id" "$2"
-    if [[ $1 == failed && -n $id ]]; then docker logs --tail "$VERDICT_LINES" "$id" 2>&1 || true; fi
-  } >"$SWAP_VERDICT.new"
+  local log='' reason=$2
+  if [[ $1 == failed && -n $id ]]; then
+    log=$(docker logs --tail "$VERDICT_LINES" "$id" 2>&1 || true)
+    # A bot that has ended says why at its end.
+    if [[ -n $log ]] && ! is_alive; then reason+=": ${log##*$'\n'}"; fi
+  fi
+  printf '%s\n' "$1" "$id" "$reason" "$log" >"$SWAP_VERDICT.new"
   mv "$SWAP_VERDICT.new" "$SWAP_VERDICT"
 }
 
@@ -248,6 +255,7 @@ verdict() {
   fi
   if [[ $word == failed && $container == "$CONTAINER_ID" ]]; then
     say "$log"
+    if look_at "$BOT" && [[ $id != "$CONTAINER_ID" ]]; then say 'What ran before runs again.'; fi
     refuse "$BOT $detail."
   fi
   if ! look_at "$BOT" || [[ $id != "$CONTAINER_ID" ]]; then

@@ -137,15 +137,15 @@ export class BotDriver {
     await this.untilServerRuns("docker build");
   }
 
-  /** Waits until a release has stopped the old container and looks at the new one. */
+  /** Waits until a swap is under way. */
   async untilSwapping(): Promise<void> {
-    await this.untilServerRuns("bin/await-healthy.sh bot$");
+    await this.untilServerRuns("bin/swap-bot.sh guard$");
   }
 
-  /** Waits until Docker's own check has run too, which comes some seconds after a release has ended. */
+  /** Waits until Docker's own check has run too, which comes half a minute after a release. */
   async untilDockerCallsItHealthy(): Promise<void> {
     const health = ["docker", "inspect", "-f", "{{.State.Health.Status}}", "training_bot"];
-    await eventually(async () => (await this.world.onServer(...health)) === "healthy", "a healthy bot");
+    await eventually(async () => (await this.world.onServer(...health)) === "healthy", "a healthy bot", 60);
   }
 
   private async untilServerRuns(what: string): Promise<void> {

@@ -36,21 +36,22 @@ is_alive() {
   ((pid > 0)) && [[ -d /proc/$pid ]]
 }
 
-# Waits until the bot answers 200 at PAGE: await_good CONTAINER SECONDS. Otherwise it fails, with the reason in `fault`,
-# a phrase that follows the container's name: as soon as the process ends, after half of SECONDS of wrong answers, and
-# after SECONDS without any. While Docker itself is away, nothing is known, and the wait goes on.
-fault=''
+# Waits until the bot answers 200 at PAGE: await_good CONTAINER SECONDS [new]. Otherwise it fails, with the reason in
+# `fault`, a phrase that follows the container's name: as soon as the process ends, after two fifths of SECONDS of wrong
+# answers, and after SECONDS without any. While Docker itself is away, nothing is known, and the wait goes on. A `new`
+# container has failed, too, if Docker has had to start it again already.
+fault='' most_restarts=''
 await_good() {
   local container=$1 began now wrong_since='' code
   clock
-  began=$now pid=0
+  began=$now pid=0 most_restarts=${3:+0}
   while true; do
     if ! is_alive && ! look_again "$container"; then return 1; fi
     code=$(probe "$address" "$PAGE")
     if [[ $code == 200 ]]; then return 0; fi
     clock
     if [[ -z $code ]]; then wrong_since=''; else : "${wrong_since:=$now}"; fi
-    if [[ -n $wrong_since ]] && ((now - wrong_since > $2 * 500000)); then
+    if [[ -n $wrong_since ]] && ((now - wrong_since > $2 * 400000)); then
       fault="answers $code at /${PAGE#*/}, not 200"
       return 1
     fi
@@ -72,8 +73,9 @@ look_again() {
     fi
     sleep 1
   done
-  # A process that another one has taken the place of ended by itself, unless it was Docker that stopped and started.
-  if [[ $status == running ]] && ((before == 0 || restarts == 0)); then return 0; fi
+  # Restarts of long ago do not count. Where Docker itself was stopped and started, it counts none.
+  if ((before == 0)); then : "${most_restarts:=$restarts}"; fi
+  if [[ $status == running ]] && ((restarts <= most_restarts)); then return 0; fi
   fault=$(describe_end "$1")
   return 1
 }
