@@ -81,7 +81,8 @@ export async function release(
   const live = liveReleases(await readHistory(stack));
   const previous = live[first.succeeded ? 1 : 0];
   const good = releaseToPutBack({ ...first, previous });
-  if (good !== undefined) await followServer(stack, server);
+  // Where that cannot be done now, the plan of the next update does it.
+  if (good !== undefined) await followServer(stack, server).catch(() => undefined);
   const putBack = good && (await attempt(good, "put back"));
   const end = outcome({ ...first, previous }, putBack);
   if (end.live !== undefined) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Attempt, outcome, releaseToPutBack } from "../../operator/release/outcome.ts";
+import { type Attempt, detailsOf, outcome, releaseToPutBack } from "../../operator/release/outcome.ts";
 
 const [NEW, OLD] = ["a1".repeat(20), "b2".repeat(20)] as const;
 const config = { commit: NEW, app: { port: 5000 } };
@@ -30,6 +30,14 @@ describe("the release to put back", () => {
 
   it("is none where nothing was changed: it runs on", () => {
     assert.equal(releaseToPutBack({ ...broken, changed: false }), undefined);
+  });
+});
+
+describe("what errors say beside the cause", () => {
+  it("is what comes before it, without the command of the plugin, and every other error as a whole", () => {
+    const first = 'Process exited with status 1: running "env x.sh":\nTraceback\nended with status 3.\n';
+    assert.deepEqual(detailsOf([first, "no space\nleft"]), ["Traceback", "no space", "left"]);
+    assert.deepEqual(detailsOf([]), []);
   });
 });
 

@@ -145,7 +145,7 @@ describe("deploy", function () {
   describe("where the update fails", () => {
     /** What the verdict says, as Pulumi tells it. */
     const cause =
-      "Process exited with status 1: running swap-bot.sh\nTraceback\ntraining_bot ended with status 3.\n";
+      'Process exited with status 1: running "x":\nTraceback\ntraining_bot ended with status 3.\n';
     const messages = () => project.calls("pulumi up").map(({ args }) => args[args.indexOf("--message") + 1]);
     beforeEach(() => {
       project
@@ -158,7 +158,7 @@ describe("deploy", function () {
       assert.equal(status, 1);
       assert.match(
         stderr,
-        /\nTraceback\n.*\nsecond\nerror: The deploy of b2b2b2b failed after \S+ s: training_bot ended with status 3; a1a1a1a is back\.$/,
+        /^Traceback\nsecond\nerror: The deploy of b2b2b2b failed after \S+ s: training_bot ended with status 3; a1a1a1a is back\.$/,
       );
       assert.deepEqual(messages(), ["deploy b2b2b2b, by ann", "put back a1a1a1a, by ann"]);
       assert.deepEqual(
@@ -240,10 +240,7 @@ describe("deploy", function () {
       .answer("pulumi up", { status: 255, stderr: "error: no backend\n" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 1);
-    assert.match(
-      stderr,
-      /^error: no backend\nerror: The deploy of b2b2b2b failed after \S+ s: error: no backend$/,
-    );
+    assert.match(stderr, /^error: The deploy of b2b2b2b failed after \S+ s: no backend$/);
     assert.equal(project.calls("pulumi up").length, 1);
   });
 

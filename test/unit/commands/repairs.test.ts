@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { TYPES } from "../../../infra/model/names.ts";
-import { FakeProject } from "../fake-tools.ts";
+import { FakeProject, type Reply } from "../fake-tools.ts";
 import { answerRelease, DOCKER, exported, history, listed, LIVE, NEW, OLD, urn } from "../live-stack.ts";
 
 describe("deploy, where state and server differ:", function () {
@@ -71,10 +71,29 @@ describe("deploy, where state and server differ:", function () {
       .answer("pulumi stack history", { stdout: history([NEW, "failed"], LIVE) })
       .answer("pulumi stack import", {});
     const replaced = { stdout: exported({ replacedBot: "id-failed" }) };
-    project.answer("pulumi stack export", { stdout: exported() }, replaced, replaced, { stdout: exported() });
+    project
+      .answer("pulumi stack export", { stdout: exported() }, replaced, replaced, { stdout: exported() })
+      .answer("ssh docker inspect", { stdout: "id-bot\n" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 1);
     assert.match(stderr, /: ended with status 3; a1a1a1a is back\.$/);
+    const [imported, ...more] = project.calls("pulumi stack import");
+    assert.deepEqual(JSON.parse(imported?.stdin ?? ""), JSON.parse(exported()));
+    assert.deepEqual([more, updates().length], [[], 2]);
+  });
+
+  it("and leaves that to the plan where it cannot be done at once", async () => {
+    project
+      .answer("pulumi up", { update: { errors: ["ended with status 3"] } }, { update: {} })
+      .answer("pulumi stack history", { stdout: history([NEW, "failed"], LIVE) })
+      .answer("pulumi stack import", {})
+      .answer("ssh docker inspect", { status: 255, stderr: "Connection refused" });
+    const replaced = { stdout: exported({ replacedBot: "id-failed" }) };
+    project.answer("pulumi stack export", { stdout: exported() }, ...Array<Reply>(3).fill(replaced), {
+      stdout: exported(),
+    });
+    const { stderr } = await project.run(["deploy"]);
+    assert.match(stderr, /; a1a1a1a is back\.$/);
     assert.equal(project.calls("pulumi stack import").length, 1);
   });
 
