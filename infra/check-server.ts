@@ -4,12 +4,10 @@ import { callServer } from "./call-server.ts";
 import { skipsGitHub } from "./check-github.ts";
 import type { Settings } from "./config.ts";
 import { hasRepositoryKey } from "./model/git.ts";
+import { answerSeconds } from "./model/limits.ts";
 import { majorOf } from "./model/postgres.ts";
 import { bundle, uploadedCall } from "./model/scripts.ts";
 import { explain, writeDeployKey } from "./model/ssh.ts";
-
-/** Seconds for the whole answer; the longest question in it is to a git server. */
-const TIMEOUT = 60;
 
 /** What the server says of itself before anything is declared. */
 export interface ServerReport {
@@ -27,14 +25,14 @@ export interface ServerReport {
  * @throws pulumi.RunError with one sentence: the cause, the key to correct, what to do
  */
 export async function checkServer(settings: Settings): Promise<ServerReport> {
-  const { server, commit, database, sshPrivateKey } = settings;
+  const { server, app, commit, database, sshPrivateKey } = settings;
   writeDeployKey(sshPrivateKey);
   // The repository may still refuse a key that this very update publishes.
   const key = !hasRepositoryKey(settings) ? "none" : skipsGitHub() ? "published" : "publishing";
   const names = { COMMIT: commit, KEY: key, MAJOR: majorOf(database.image)?.toString() };
   const answer = await callServer(server, uploadedCall("check-server.sh", settings, names), {
     withKey: sshPrivateKey !== undefined,
-    seconds: TIMEOUT,
+    seconds: answerSeconds(app.startSeconds),
     input: bundle("check-server.sh"),
   });
   const fault = explain(answer, settings);

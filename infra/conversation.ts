@@ -18,15 +18,28 @@ const { deliverySocket: socket } = globalThis as { deliverySocket?: Socket };
 export async function agree(report: string): Promise<string | undefined> {
   if (socket === undefined) return undefined;
   tell({ report });
-  const lines = createInterface({ input: socket });
-  const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
-  // An open socket keeps the program from ending.
-  socket.unref();
+  const line = await hear(socket);
   if (line === undefined)
     throw new pulumi.RunError("The command that began this update has ended. Nothing was changed.");
   const answer = JSON.parse(line) as FromCommand;
   if ("stop" in answer) throw new pulumi.RunError(answer.stop);
   return answer.imageId;
+}
+
+/** The next line that the command says; undefined where it has gone. */
+async function hear(from: Socket): Promise<string | undefined> {
+  if (from.destroyed) return undefined;
+  const lines = createInterface({ input: from });
+  // The program waits for the answer, and for nothing else that the command may do.
+  from.ref();
+  try {
+    const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
+    return line;
+  } catch {
+    return undefined;
+  } finally {
+    from.unref();
+  }
 }
 
 /** Tells the command what the program is about. */

@@ -16,6 +16,8 @@ const { DELIVERY_SOCKET: socket } = process.env;
 if (socket) {
   globalThis.deliverySocket = require("node:net").connect(socket);
   globalThis.deliverySocket.on("error", () => undefined);
+  // A program that fails before it has reported ends all the same.
+  globalThis.deliverySocket.unref();
 }
 
 const fromSdk = createRequire(require.resolve("@pulumi/pulumi"));

@@ -123,24 +123,6 @@ async function impliedLock(stack: Stack): Promise<Lock | undefined> {
 }
 
 /**
- * Reads something that an update would change meanwhile. On a backend that does not show its locks it is read all the
- * same.
- *
- * @throws LockedError when an update has the stack before or after
- */
-export async function whileUnlocked<T>(stack: Stack, read: () => Promise<T>): Promise<T> {
-  const directory = await lockDirectory(stack);
-  const check = () => {
-    const lock = directory === undefined ? undefined : readLock(directory);
-    if (lock !== undefined) throw new LockedError(lock);
-  };
-  check();
-  const found = await read();
-  check();
-  return found;
-}
-
-/**
  * Repeats an action while it throws LockedError.
  *
  * @param wait seconds after which the error is final; that of a dead update is so at once

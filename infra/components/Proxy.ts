@@ -1,17 +1,20 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { digest } from "../model/digest.ts";
-import { PROXY_MEMORY, PROXY_STOP_SECONDS } from "../model/limits.ts";
+import { PROXY_MEMORY, PROXY_STOP_SECONDS, proxyHoldSeconds } from "../model/limits.ts";
 import { COMPONENTS, dockerNames } from "../model/names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
 import type { AppSettings, ProxySettings } from "../model/schema.ts";
-import { fileFrom } from "../server-files.ts";
+import { fileFrom, type ServerFile } from "../server-files.ts";
 import { containerOptions, hardened } from "./container.ts";
 import type { Network } from "./Network.ts";
 import type { Server } from "./Server.ts";
 
 /** Caddy's configuration, as the file on the server that the proxy reads. */
-export const caddyfile = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
+export function caddyfile({ startSeconds }: AppSettings): ServerFile & { content: string } {
+  const file = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
+  return { ...file, content: file.content.replace("{{PROXY_HOLD}}", `${proxyHoldSeconds(startSeconds)}s`) };
+}
 
 interface ProxyArgs {
   server: Server;
@@ -56,7 +59,7 @@ export class Proxy extends pulumi.ComponentResource {
     this.url = domain ? `https://${domain}` : `http://${server.settings.host}:${port}`;
     this.ready = server.run(
       `${name}-configuration`,
-      { script: "reload-proxy.sh", names: {}, rerunOn: digest(caddyfile.content) },
+      { script: "reload-proxy.sh", names: {}, rerunOn: digest(caddyfile(args.app).content) },
       { parent: this, dependsOn: [container] },
     );
     this.registerOutputs({ containerName: this.containerName, url: this.url });

@@ -3,15 +3,13 @@ import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { callServer } from "../call-server.ts";
 import { digest } from "../model/digest.ts";
+import { answerSeconds } from "../model/limits.ts";
 import { COMPONENTS } from "../model/names.ts";
 import type { ServerSettings } from "../model/schema.ts";
 import { type Arguments, bundle, installedCall, type ScriptName, uploadedCall } from "../model/scripts.ts";
 import type { StackSettings } from "../model/server-settings.ts";
 import { explain, shellCommand, sshOptions } from "../model/ssh.ts";
 import { archive, scriptFiles, SECRET_MODE, type ServerFile } from "../server-files.ts";
-
-/** Seconds for a call around an operation: longer than any swap holds requests. */
-const CALL_SECONDS = 600;
 
 /** A call of an installed script. */
 interface ScriptArgs<S extends ScriptName> {
@@ -115,10 +113,10 @@ export class Server extends pulumi.ComponentResource {
    * @throws Error with the script's last words; the operation fails with it
    */
   async call<S extends ScriptName>(script: S, names: Arguments<S>, words: string[]): Promise<void> {
-    const { server, sshPrivateKey } = this.stack;
+    const { server, app, sshPrivateKey } = this.stack;
     const answer = await callServer(server, installedCall(script, server, names, words), {
       withKey: sshPrivateKey !== undefined,
-      seconds: CALL_SECONDS,
+      seconds: answerSeconds(app.startSeconds),
     });
     const fault = explain(answer, this.stack);
     if (fault !== undefined) throw new Error(fault);

@@ -34,8 +34,18 @@ export function holdSeconds(startSeconds: number): number {
 
 /** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
 export const UPGRADE_HOLD_SECONDS = 900;
-/** Caddy gives up on a held request after this (scripts/server/container/Caddyfile). */
-export const PROXY_HOLD_SECONDS = 60;
+/** Caddy gives up on a held request after this: not before the end of any swap. */
+export function proxyHoldSeconds(startSeconds: number): number {
+  return swapSeconds(startSeconds) + 5;
+}
+
+/**
+ * A call of the program's counts as unanswered after this. The server may first wait for the end of a swap; what it does
+ * then takes less than a minute: a question to a git server, or the start of another swap.
+ */
+export function answerSeconds(startSeconds: number): number {
+  return holdSeconds(startSeconds) + 60;
+}
 /** Answers under way get this long when the proxy itself is stopped. */
 export const PROXY_STOP_SECONDS = 30;
 /** PostgreSQL gets this long to write everything down; being killed costs it a recovery. */

@@ -24,10 +24,6 @@ interface Script {
 
 const GATE = ["PROXY", "GATE", "HOLD_SECONDS", "DRAIN_SECONDS"] as const;
 const HEALTH = ["BOT", "PROXY", "PAGE", "GATE", "START_SECONDS", "CONTAINER_PIDS"] as const;
-const INVENTORY = [
-  ...(["BOT", "DATABASE_CONTAINER", "PROXY"] as const),
-  ...(["REVISION_LABEL", "SWAP_DIRECTORY", "HOLD_SECONDS"] as const),
-] as const;
 const STANDSTILL = ["RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"] as const;
 
 /** Every script, with the names that it takes. */
@@ -50,8 +46,8 @@ export const SCRIPTS = {
   "check-server.sh": {
     facts: [
       ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "DRIFTED", "UPGRADE_JOURNAL"] as const),
-      ...INVENTORY,
-      ...(["VOLUME", "SWITCHING_STAGE"] as const),
+      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL", "VOLUME"] as const),
+      ...(["SWAP_DIRECTORY", "HOLD_SECONDS", "SWITCHING_STAGE"] as const),
       ...(["REPOSITORY", "MIRROR", "GIT_SSH", "GIT_SECONDS"] as const),
     ],
     own: ["COMMIT", "KEY"],
@@ -70,10 +66,6 @@ export const SCRIPTS = {
       ...(["DEPLOY_PATH", "BACKUP_PATH", "MANIFEST"] as const),
       ...(["HEALTHY_FINGERPRINTS", "HEALTH", "DRIFT", "DRIFTED"] as const),
     ],
-  },
-  "list-containers.sh": {
-    facts: INVENTORY,
-    own: ["COMMIT"],
   },
   /** `make` or `remove`, then the file. */
   "make-repository-key.sh": { facts: [], installed: true },

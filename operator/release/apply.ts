@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { dockerNames } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { untilUnlocked } from "../lock.ts";
@@ -5,7 +6,7 @@ import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { carryOut } from "./carry-out.ts";
 import { parseInventory } from "./inventory.ts";
-import { type Plan, plan, type Repaired, unprotectVolumes, type Wanted } from "./plan.ts";
+import { type Plan, plan, type Repaired, type Step, unprotectVolumes, type Wanted } from "./plan.ts";
 import { readState, type State } from "./state.ts";
 import { type Ended, type Talk, update, type UpdateTarget } from "./update.ts";
 
@@ -38,11 +39,16 @@ export function apply(stack: Stack, server: Server, change: Change, options: App
   return untilUnlocked(options.wait, async () => {
     let flags = change.refresh ? ["--refresh"] : [];
     let repaired: Repaired | undefined;
+    let done: Step[] = [];
     for (;;) {
       const { planned, ended } = await attempt(stack, change, { wanted, flags, repaired, ...options });
       if (planned === undefined || planned.goesAhead) return ended;
       if ("refusal" in planned) throw new OperatorError(planned.refusal);
+      if (planned.steps.length > 0 && isDeepStrictEqual(planned.steps, done)) {
+        throw new OperatorError(ineffective(done));
+      }
       await carryOut(stack, server, planned.steps);
+      done = planned.steps;
       if ("update" in planned.then) flags = planned.then.update.flags;
       else repaired = planned.then.planAgain;
     }
@@ -99,6 +105,10 @@ async function attempt(
 /** Why an update ends that would have needed something to be done before it. */
 const STOPPED =
   "Something has to be put right first; ./delivery does that and begins anew. Nothing was changed.";
+
+/** Why an update is not begun again and again. */
+const ineffective = (steps: Step[]) =>
+  `What had to be put right first (${steps.map(({ action }) => action).join(", ")}) was done and is still not right. Something else is changing the server or the stack; wait for it, then try again.`;
 
 const goesAhead = (decided: Plan, flags: string[]) =>
   "then" in decided &&

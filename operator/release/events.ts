@@ -11,6 +11,8 @@ export interface Events {
 interface EngineEvent {
   diagnosticEvent?: { message: string; severity: string; ephemeral?: boolean };
   summaryEvent?: { resourceChanges: Record<string, number> };
+  /** Comes when an operation begins. */
+  resourcePreEvent?: { metadata: { op: string } };
 }
 
 /** @param log lines of JSON, the last of which an end may have cut off */
@@ -28,11 +30,14 @@ export function parseEvents(log: string): Events {
       .filter((event) => severity.test(event.severity))
       .map(({ message }) => plain(message))
       .filter((text) => text !== "" && text !== "update failed");
+  const summaries = events.flatMap(({ summaryEvent }) => summaryEvent ?? []);
+  // An engine that was killed tells no summary: then what it had begun counts.
+  const kinds =
+    summaries.length > 0
+      ? summaries.flatMap(({ resourceChanges }) => Object.keys(resourceChanges))
+      : events.flatMap(({ resourcePreEvent }) => resourcePreEvent?.metadata.op ?? []);
   return {
-    changed: events.some(
-      ({ summaryEvent }) =>
-        summaryEvent && Object.keys(summaryEvent.resourceChanges).some((kind) => kind !== "same"),
-    ),
+    changed: kinds.some((kind) => kind !== "same"),
     notes: texts(/^info/),
     errors: texts(/^error$/),
   };

@@ -68,13 +68,12 @@ export function outcome(
 /** The sentence behind the first error, without its full stop. */
 const causeOf = ([first = ""]: string[]) => (linesOf(first).at(-1) ?? "").replace(/\.$/, "");
 
-/** What errors say before their causes: the last lines of a log, for instance. */
+/** What errors say beside the cause that is named: the last lines of a log, for instance. */
 export function detailsOf(errors: string[]): string[] {
-  return errors.flatMap((error) =>
-    linesOf(error)
-      .slice(0, -1)
-      .filter((line) => !COMMAND.test(line)),
-  );
+  return errors.flatMap((error, index) => {
+    const lines = linesOf(error);
+    return (index === 0 ? lines.slice(0, -1) : lines).filter((line) => !COMMAND.test(line));
+  });
 }
 
 /** How the plugin for commands begins its errors. */

@@ -61,9 +61,12 @@ export function plan({
   const gone = containers.filter(({ id }) => !inventory.containers.some((present) => present.id === id));
   const isKnown = ({ id }: ServerContainer) => containers.some((known) => known.id === id);
   const leftOver = inventory.containers.filter((container) => !isKnown(container));
+  const returned = repaired === undefined ? findReturned(leftOver, state) : undefined;
   const stale = [
     ...pending.map(({ operation, resource }) => `${operation} ${resource} was begun and not finished`),
-    ...gone.map(({ resource }) => `${resource} is gone from the server`),
+    ...gone
+      .filter(({ resource }) => resource !== returned?.resource)
+      .map(({ resource }) => `${resource} is gone from the server`),
   ];
 
   if (repaired !== undefined && stale.length > 0) {
@@ -74,21 +77,15 @@ export function plan({
   if (gone.length > 0 && gone.length === containers.length && isElsewhere(state, wanted)) {
     return { steps: [{ action: "forget server" }], then: { planAgain: { interrupted: false } } };
   }
-  const returned = leftOver.find(({ id }) => state.replaced.some((replaced) => replaced.id === id));
-  if (repaired === undefined && returned !== undefined) {
-    return {
-      steps: [{ action: "take back", container: returned }],
-      then: { planAgain: { interrupted: false } },
-    };
-  }
   // A stack that has no container yet cannot have lost track of one.
-  const untracked = containers.length > 0 ? leftOver : [];
+  const untracked = containers.length > 0 ? leftOver.filter(({ id }) => id !== returned?.container.id) : [];
   const because = [...stale, ...untracked.map(({ name }) => `the container ${name} is left over`)];
-  if (repaired === undefined && because.length > 0) {
-    return {
-      steps: [{ action: "refresh", because }],
-      then: { planAgain: { interrupted: pending.length > 0 } },
-    };
+  const repairs: Step[] = [
+    ...(returned === undefined ? [] : [{ action: "take back" as const, container: returned.container }]),
+    ...(because.length === 0 ? [] : [{ action: "refresh" as const, because }]),
+  ];
+  if (repaired === undefined && repairs.length > 0) {
+    return { steps: repairs, then: { planAgain: { interrupted: pending.length > 0 } } };
   }
 
   // The bot carries its commit. Another container is the stack's own only if an unfinished update was making it.
@@ -118,6 +115,15 @@ export function plan({
     steps: [...unprotectVolumes(state, wanted), ...hold, ...removals],
     then: { update: { flags } },
   };
+}
+
+/** A container that an update has replaced, and that the server has put back in place of its successor. */
+function findReturned(leftOver: ServerContainer[], { replaced }: State) {
+  for (const { id, resource } of replaced) {
+    const container = leftOver.find((present) => present.id === id);
+    if (container !== undefined) return { container, resource };
+  }
+  return undefined;
 }
 
 /** Data volumes other than the wanted one leave the stack, whose protection would refuse any change of them. */

@@ -85,7 +85,8 @@ export async function release(
   const live = liveReleases(await readHistory(stack));
   const previous = live[first.succeeded ? 1 : 0];
   const good = releaseToPutBack({ ...first, previous });
-  if (good !== undefined) await followServer(stack, server);
+  // Where that cannot be done now, the plan of the next update does it.
+  if (good !== undefined) await followServer(stack, server).catch(() => undefined);
   const putBack = good && (await attempt(good, "put back"));
   const end = outcome({ ...first, previous }, putBack);
   if (end.live !== undefined) {
@@ -96,7 +97,7 @@ export async function release(
     for (const note of first.notes) console.log(note);
     console.log(end.message);
   } else {
-    for (const line of detailsOf(first.errors)) console.error(line);
+    for (const line of [...detailsOf(first.errors), ...(putBack?.errors ?? [])]) console.error(line);
     throw new OperatorError(end.message);
   }
 }

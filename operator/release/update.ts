@@ -80,13 +80,17 @@ export async function update(
     throwIfLocked(stderr);
     const told = parseEvents(existsSync(events) ? readFileSync(events, "utf8") : "");
     if (verbose && stderr) console.error(stderr);
-    const errors = told.errors.length > 0 || status === 0 ? told.errors : [stderr.trim()];
+    // Before the program runs, Pulumi says what is wrong on standard error alone.
+    const errors = told.errors.length > 0 || status === 0 ? told.errors : [plain(stderr)].filter(Boolean);
     return { ...told, errors, succeeded: status === 0 };
   } finally {
     server?.close();
     rmSync(directory, { recursive: true });
   }
 }
+
+/** What Pulumi says on standard error, without the word before each error. */
+const plain = (stderr: string) => stderr.trim().replace(/^error: /gm, "");
 
 async function listen(path: string, talk: Talk): Promise<SocketServer> {
   const server = createServer((socket) => {

@@ -256,7 +256,7 @@ verdict() {
   fi
   if [[ $word == failed && $container == "$CONTAINER_ID" ]]; then
     say "$log"
-    say 'What ran before runs again.'
+    if look_at "$BOT" && [[ $id != "$CONTAINER_ID" ]]; then say 'What ran before runs again.'; fi
     refuse "$BOT $detail."
   fi
   if ! look_at "$BOT" || [[ $id != "$CONTAINER_ID" ]]; then

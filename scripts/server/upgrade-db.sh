@@ -66,7 +66,7 @@ make_spare() {
   image=$(docker commit --pause=false --change "LABEL $SPARE=yes" "$name")
   mapfile -t flags < <(docker container inspect --format \
     '{{range .HostConfig.CapAdd}}--cap-add={{println .}}{{end}}{{range .HostConfig.CapDrop}}--cap-drop={{println .}}{{end}}{{if eq (json .HostConfig.Init) "true"}}{{println "--init"}}{{end}}--network={{println .HostConfig.NetworkMode}}--memory={{println .HostConfig.Memory}}--memory-swap={{println .HostConfig.MemorySwap}}--stop-timeout={{.Config.StopTimeout}}' "$name")
-  # A release knows the stack's containers by this label (list-containers.sh); the bot's copy has it from the bot.
+  # A release knows the stack's containers by this label (lib/inventory.sh); the bot's copy has it from the bot.
   [[ $name == "${setting[bot]}" ]] || flags+=(--label "${setting[revisionLabel]}=copy")
   docker create --name "${name}_spare" --restart unless-stopped --security-opt no-new-privileges --log-driver local \
     --volumes-from "$name" "${flags[@]}" "$image" >/dev/null

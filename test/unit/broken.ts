@@ -46,6 +46,8 @@ export const BROKEN: [path: string, value: unknown, message: RegExp][] = [
   ["app.branch", "--upload-pack=reboot", /app\.branch: is not valid; it needs a branch/],
   ["app.port", "5000/tcp", /app\.port: is not valid; it needs the port the bot listens on/],
   ["app.healthPath", "health", /app\.healthPath: is not valid; it needs a path that starts with \//],
+  ["app.startSeconds", 4, /app\.startSeconds: is not valid; it needs seconds that the bot may take until/],
+  ["app.startSeconds", "soon", /app\.startSeconds: is not valid/],
   ["app.environment", { "LOG LEVEL": "info" }, /app\.environment\.LOG LEVEL: is not the name of an env/],
   ["app.environment", { DATABASE_URL: "x" }, /app\.environment\.DATABASE_URL: is set by the stack itself/],
   ["app.environment", { NESTED: { a: 1 } }, /app\.environment\.NESTED: is not valid/],

@@ -218,6 +218,7 @@ export const TEXTS: Record<string, { takes: string[]; refuses: string[] }> = {
 export const VALUES: [path: string, takes: unknown[], refuses: unknown[]][] = [
   ["server.port", [1, 22, 65535, "2222"], [0, 65536, 22.5, "ssh", -1]],
   ["app.port", [1, 65535], [0, 65536]],
+  ["app.startSeconds", [5, 300, "60"], [4, 301, 15.5, -15]],
   ["backups.retentionDays", [1, 3650, "30"], [0, 3651, 1.5]],
   ["backups.keepAtLeast", [1, 1000], [0, 1001, 1.5]],
   [

@@ -38,6 +38,7 @@ describe("a configuration", () => {
     assert.equal(server.user, "deploy");
     assert.equal(server.deployPath, "/home/deploy/hockey");
     assert.deepEqual([app.branch, app.port, app.healthPath], ["main", 5000, "/health"]);
+    assert.equal(app.startSeconds, 15);
     assert.deepEqual(database, { image: "postgres:13", user: "hockey", name: "hockey_db" });
     assert.deepEqual(proxy, { port: 5000, image: "caddy:2" });
     assert.deepEqual(settings().backups, { schedule: "0 6 * * *", retentionDays: 30, keepAtLeast: 7 });

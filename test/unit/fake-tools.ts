@@ -16,6 +16,7 @@ import { execa } from "execa";
 import { stringify } from "yaml";
 import { bundle, type ScriptName, SCRIPTS } from "../../infra/model/scripts.ts";
 import { shellCommand } from "../../infra/model/ssh.ts";
+import type { FakeUpdate } from "./fake-update.ts";
 import { rawConfig } from "./fixtures.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -27,6 +28,8 @@ export interface Reply {
   status?: number;
   /** Instead of all that: lines of sh that talk with the caller over standard input and output. */
   talk?: string;
+  /** Of `pulumi up` instead of all that: an update that talks with the command as the program does. */
+  update?: FakeUpdate;
 }
 
 /** One call of a tool. */
@@ -101,6 +104,13 @@ export class FakeProject {
     return this;
   }
 
+  /** The line of sh with which a tool has calls of this name answered otherwise from then on. */
+  answerLater(name: string, reply: Reply): string {
+    const later = join(this.directory, `later ${name}`);
+    writeFileSync(later, replyScript(reply));
+    return `cp '${later}' 'answers/${name}/0'`;
+  }
+
   /** All calls so far, in the order in which they began. */
   calls(name?: string): Call[] {
     const log = join(this.directory, "log");
@@ -128,7 +138,7 @@ export class FakeProject {
     writeFileSync(join(this.locks, "1.json"), JSON.stringify(content));
   }
 
-  /** The line of sh with which a tool takes the lock of this process, for `Reply.talk`. */
+  /** The line of sh with which a tool takes the lock of this process. */
   lockLater(): string {
     this.lock({ pid: process.pid, hostname: hostname() });
     const later = join(this.directory, "locks");
@@ -198,8 +208,12 @@ function redirection(directory: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;
 }
 
-function replyScript({ stdout = "", stderr = "", status = 0, talk }: Reply): string {
+function replyScript({ stdout = "", stderr = "", status = 0, talk, update }: Reply): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  if (update !== undefined) {
+    const command = [process.execPath, join(import.meta.dirname, "fake-update.ts"), JSON.stringify(update)];
+    return `exec ${shellCommand(command)} "$@"\n`;
+  }
   if (talk !== undefined) return `# talk\n${talk}\n`;
   return `printf %s ${quoted(stdout)}\nprintf %s ${quoted(stderr)} >&2\nexit ${status}\n`;
 }

@@ -167,7 +167,7 @@ describe("the check of the server", function () {
   });
 
   it("has all files put there anew where they were found to differ since", async () => {
-    server.answer("cat >/dev/null; echo 2026-06-01T00:00:00Z");
+    server.answer("cat >/dev/null; echo drifted=2026-06-01T00:00:00Z");
     await runProgram();
     assert.match(String(inputsOf(COMMAND, "server-files").create), / 2026-06-01T00:00:00Z$/);
     server.answer("exit 0");

@@ -11,31 +11,44 @@ import {
 import { IN_CONTAINER } from "../../infra/model/paths.ts";
 import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
 
+/** What `app.startSeconds` may be. */
+const [LEAST_START, MOST_START] = [5, 300] as const;
+
 const sum = (...numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 
 describe("the limits", () => {
-  const { DRAIN_SECONDS, BOT_STOP_SECONDS, HEALTHY_SECONDS, STEADY_SECONDS, HOLD_SECONDS } = limits;
-  const { UPGRADE_HOLD_SECONDS, DATABASE_STOP_SECONDS, READY_SECONDS } = limits;
-  const { PROXY_HOLD_SECONDS, UNHEALTHY_SECONDS } = limits;
+  const { DRAIN_SECONDS, BOT_STOP_SECONDS, MAKE_SECONDS, PUT_BACK_SECONDS, START_SECONDS } = limits;
+  const { PROBATION_SECONDS, UPGRADE_HOLD_SECONDS, DATABASE_STOP_SECONDS, READY_SECONDS } = limits;
+  const { GIT_SECONDS, HEALTH_CHECK } = limits;
 
-  it("end a swap before the gate opens by itself", () => {
-    assert.ok(sum(DRAIN_SECONDS, BOT_STOP_SECONDS, HEALTHY_SECONDS) < HOLD_SECONDS);
-  });
+  for (const start of [LEAST_START, START_SECONDS, MOST_START]) {
+    describe(`for a bot that may take ${start} s to start`, () => {
+      /** The longest swap: the new bot is given up at the last moment, and the old one starts as slowly. */
+      const longest = sum(DRAIN_SECONDS, BOT_STOP_SECONDS, MAKE_SECONDS, start, PUT_BACK_SECONDS, start);
 
-  it("end an upgrade's standstill, but for the data that it moves, before the gate opens by itself", () => {
-    const stops = BOT_STOP_SECONDS + 2 * DATABASE_STOP_SECONDS;
-    assert.ok(sum(DRAIN_SECONDS, stops, READY_SECONDS, HEALTHY_SECONDS) < UPGRADE_HOLD_SECONDS);
-  });
+      it("have the old bot serve again before the proxy gives up a request", () => {
+        assert.equal(limits.swapSeconds(start), longest);
+        assert.ok(longest < limits.proxyHoldSeconds(start));
+      });
 
-  it("let a new release prove itself before it is given up", () => {
-    assert.ok(sum(STEADY_SECONDS) < HEALTHY_SECONDS);
-    assert.ok(sum(UNHEALTHY_SECONDS) < HEALTHY_SECONDS);
-  });
+      it("end a swap, and what is watched after it, before the gate opens by itself", () => {
+        assert.ok(longest + PROBATION_SECONDS < limits.holdSeconds(start));
+      });
 
-  it("give up an unhealthy release before the proxy gives up its requests", () => {
-    // A release that starts too slowly for its health check to fail is not covered: see limits.ts.
-    assert.ok(sum(UNHEALTHY_SECONDS) < PROXY_HOLD_SECONDS);
-    assert.ok(sum(HEALTHY_SECONDS) <= PROXY_HOLD_SECONDS);
+      it("give the server time to end a swap before it answers", () => {
+        const longestAnswer = Math.max(GIT_SECONDS, DRAIN_SECONDS + BOT_STOP_SECONDS);
+        assert.ok(limits.holdSeconds(start) + longestAnswer < limits.answerSeconds(start));
+      });
+
+      it("end an upgrade's standstill, but for the data that it moves, before the gate opens by itself", () => {
+        const stops = BOT_STOP_SECONDS + 2 * DATABASE_STOP_SECONDS;
+        assert.ok(sum(DRAIN_SECONDS, stops, READY_SECONDS, start) < UPGRADE_HOLD_SECONDS);
+      });
+    });
+  }
+
+  it("let Docker ask the bot more seldom than an answer may take", () => {
+    assert.ok(sum(HEALTH_CHECK.timeout) < HEALTH_CHECK.interval);
   });
 
   it("keep one disk from being filled by a build before a backup is refused", () => {
@@ -45,10 +58,6 @@ describe("the limits", () => {
 
 describe("the Caddyfile", () => {
   const caddyfile = readFileSync(join(SERVER_SCRIPTS, "container", "Caddyfile"), "utf8");
-
-  it("holds a request for as long as the limits say", () => {
-    assert.equal(/lb_try_duration (\S+)/.exec(caddyfile)?.[1], `${limits.PROXY_HOLD_SECONDS}s`);
-  });
 
   it("looks for the gate where scripts close it", () => {
     const [, root, file] = /root (\S+)\s+try_files (\S+)/.exec(caddyfile) ?? [];

@@ -17,9 +17,17 @@ export const urn = (type: string, resource: string) => `urn:pulumi:test::hockey:
 
 /** The state; `changes` replace its pending operations or its resources. */
 export function exported(
-  changes: { pending?: [type: string, urn: string][]; hostKey?: string } = {},
+  changes: {
+    pending?: [type: string, urn: string][];
+    hostKey?: string;
+    /** The id of a container that has taken the bot's place in an update that failed. */
+    replacedBot?: string;
+    /** The id of a container that the state does not have. */
+    without?: string;
+    unprotected?: boolean;
+  } = {},
 ): string {
-  const { pending = [], hostKey = server.hostKey } = changes;
+  const { pending = [], hostKey = server.hostKey, replacedBot, without, unprotected = false } = changes;
   const resource = (type: string, resource: string, rest: object = {}) => ({
     ...{ urn: urn(type, resource), type },
     ...rest,
@@ -36,36 +44,46 @@ export function exported(
         }),
         resource(TYPES.command, RESOURCES.image),
         resource(COMPONENTS.image, PARTS.image, { outputs: { commit: OLD } }),
-        resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: true }),
-        resource(TYPES.container, "bot-container", { id: "id-bot" }),
+        resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: !unprotected }),
+        resource(TYPES.container, "bot-container", { id: replacedBot ?? "id-bot" }),
         resource(TYPES.container, "database-container", { id: "id-database" }),
         resource(TYPES.container, "proxy-container", { id: "id-proxy" }),
-      ],
+        ...(replacedBot === undefined
+          ? []
+          : [resource(TYPES.container, "bot-container", { id: "id-bot", delete: true })]),
+      ].filter((resource) => !("id" in resource && resource.id === without)),
     },
   });
 }
 
-/** What is on the server, as list-containers.sh prints it. */
+/** OLD's entry in the history. */
+export const LIVE = [OLD, "succeeded", { repository: "/old" }] as const satisfies HistoryEntry;
+
+/** What is on the server, as check-server.sh prints it. */
 export function listed({ commit = OLD, without = [] as string[], more = [] as string[] } = {}): string {
   const containers = [
-    `container ${DOCKER.bot} id-bot running ${commit}`,
-    `container ${DOCKER.database} id-database running -`,
-    `container ${DOCKER.proxy} id-proxy running -`,
+    `container=${DOCKER.bot} id-bot running ${commit}`,
+    `container=${DOCKER.database} id-database running -`,
+    `container=${DOCKER.proxy} id-proxy running -`,
   ];
   return [
-    "image sha256:1",
+    "image=sha256:1",
     ...containers.filter((line) => !without.some((id) => line.includes(id))),
     ...more,
   ].join("\n");
 }
 
+type HistoryEntry = readonly [commit: string, result: string, app?: object];
+
 /** The history, newest first, as Pulumi prints it. */
-export function history(...updates: [commit: string, result: string, app?: object][]): string {
+export function history(...updates: HistoryEntry[]): string {
+  // An update keeps its time when others come after it.
+  const day = (index: number) => 18 + updates.length - index;
   return JSON.stringify(
     updates.map(([commit, result, app], index) => ({
       ...{ kind: "update", result, message: `deploy ${commit.slice(0, 7)}, by ann` },
-      startTime: new Date(Date.UTC(2026, 0, 20 - index)).toISOString(),
-      endTime: new Date(Date.UTC(2026, 0, 20 - index, 0, 0, 9)).toISOString(),
+      startTime: new Date(Date.UTC(2026, 0, day(index))).toISOString(),
+      endTime: new Date(Date.UTC(2026, 0, day(index), 0, 0, 9)).toISOString(),
       config: {
         "hockey:commit": { value: commit, secret: false },
         "hockey:secretKey": { secret: true },
@@ -100,13 +118,14 @@ export function report(changes: Partial<Report> = {}): string {
   return JSON.stringify({ ...whole, ...changes });
 }
 
-/** Answers for a release that succeeds: OLD runs, NEW is what the repository has. */
+/** Answers for a release that succeeds: OLD runs, NEW is what the repository has and what the history then begins with. */
 export function answerRelease(project: FakeProject): FakeProject {
   return project
     .answer("ssh find-commit.sh", { stdout: `${NEW}\n` })
-    .answer("ssh list-containers.sh", { stdout: listed() })
+    .answer("ssh build-image.sh", { stdout: "sha256:1\n" })
+    .answer("ssh check-server.sh", { stdout: listed() })
     .answer("ssh await-healthy.sh", {})
     .answer("pulumi stack export", { stdout: exported() })
-    .answer("pulumi stack history", { stdout: history([OLD, "succeeded", { repository: "/old" }]) })
-    .answer("pulumi up", { stdout: "updating\n" });
+    .answer("pulumi stack history", { stdout: history([NEW, "succeeded"], LIVE) })
+    .answer("pulumi up", { update: {} });
 }

@@ -99,7 +99,7 @@ const FACTS: Fact[] = [
   {
     what: "times",
     literal:
-      /\b(DRAIN|BOT_STOP|HEALTHY|UNHEALTHY|STEADY|HOLD|UPGRADE_HOLD|PROXY_HOLD|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
+      /\b(DRAIN|BOT_STOP|MAKE|START|PROBATION|PUT_BACK|HOLD|UPGRADE_HOLD|PROXY_HOLD|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
   },
   {
@@ -182,7 +182,7 @@ describe("every fact has one owner", () => {
     ["operator/x.ts", "`${backupPath}/.upgrade`", "files of the backups on the server"],
     ["operator/x.ts", "`${deployPath}/bin/${script}`", "the directory of installed scripts"],
     ["scripts/server/x.sh", "readonly HOLD_SECONDS=120", "times"],
-    ["operator/x.ts", 'const HEALTHY_SECONDS = "60";', "times"],
+    ["operator/x.ts", 'const START_SECONDS = "60";', "times"],
     ["scripts/server/x.sh", "readonly LEAST_FREE_MB=1024", "sizes and counts"],
     ["scripts/server/x.sh", "docker run --memory 512m x", "memory and processes of containers"],
     ["scripts/server/x.sh", "grep -q '^stage=(holding|stopping)' x", "stages of a restore and an upgrade"],

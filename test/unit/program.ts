@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import type * as resproto from "@pulumi/pulumi/proto/resource_pb.js";
 import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
 
 /** What the last run of the program registered, by the engine's type and the resource's name. */
@@ -19,6 +20,60 @@ export function inputsOf(type: string, name: string): Record<string, unknown> {
     `${type} ${name} was not registered; there are: ${registered.map((r) => r.name).join(", ")}`,
   );
   return found.inputs as Record<string, unknown>;
+}
+
+/** The parts that are used here of what the SDK sends to the engine. */
+type Answered = (error: null, answer: object) => void;
+type Registration = resproto.RegisterResourceRequest;
+type Hook = resproto.RegisterResourceHookRequest;
+interface Monitor {
+  registerResource: (request: Registration, answered: Answered) => Promise<void>;
+  registerResourceHook: (request: Hook, answered: Answered) => void;
+  registerErrorHook: (request: Hook, answered: Answered) => void;
+}
+type Callback = (request: Uint8Array) => Promise<{ getError: () => string; getRetry?: () => boolean }>;
+
+/** What the SDK does not tell its mocks: each resource's options, and its hooks by their names. */
+const options = new Map<string, Registration>();
+const hooks = new Map<string, string>();
+const { getMonitor, getCallbacks } = pulumi.runtime as unknown as {
+  getMonitor: () => Monitor;
+  getCallbacks: () => { _callbacks: Map<string, Callback> };
+};
+
+/** The mocks cannot take a hook, and a resource waits for its hooks. */
+function watchMonitor(): void {
+  const monitor = getMonitor();
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, answered) => {
+    options.set(request.getName(), request);
+    return register(request, answered);
+  };
+  monitor.registerResourceHook = monitor.registerErrorHook = (request, answered) => {
+    hooks.set(request.getName(), request.getCallback()?.getToken() ?? "");
+    answered(null, {});
+  };
+}
+
+/** How the engine is to go about a resource that the program registered. */
+export function optionsOf(name: string) {
+  const request = options.get(name);
+  assert.ok(request, `${name} was not registered`);
+  return {
+    deleteBeforeReplace: request.getDeletebeforereplace(),
+    retainOnDelete: request.getRetainondelete(),
+    beforeCreate: request.getHooks()?.getBeforeCreateList() ?? [],
+    onError: request.getHooks()?.getOnErrorList() ?? [],
+    ignoreChanges: request.getIgnorechangesList(),
+  };
+}
+
+/** Runs a hook as the engine does; gives why it fails, or an empty text, and whether the operation is to be tried again. */
+export async function runHook(name: string): Promise<{ error: string; retry: boolean }> {
+  const callback = getCallbacks()._callbacks.get(hooks.get(name) ?? "");
+  assert.ok(callback, `there is no hook ${name}`);
+  const answer = await callback(new Uint8Array());
+  return { error: answer.getError(), retry: answer.getRetry?.() ?? false };
 }
 
 /** An output as the engine would see it. */
@@ -43,6 +98,7 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
     "hockey",
     "test",
   );
+  watchMonitor();
   const raw = Object.entries({ ...rawConfig(), ...changes });
   const config = raw.map(([key, given]) => [
     `hockey:${key}`,
@@ -63,13 +119,21 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
 }
 
 /** Gives a suite an `ssh` that answers with a script of sh, and takes the guards away. */
-export function withoutServer(suite: Mocha.Suite, answer = "exit 0"): { answer: (script: string) => void } {
+export function withoutServer(
+  suite: Mocha.Suite,
+  answer = "exit 0",
+): {
+  answer: (script: string) => void;
+  /** The arguments of all calls so far, a line each. */
+  calls: () => string[];
+} {
   const path = process.env.PATH;
   const bin = mkdtempSync(join(tmpdir(), "no-server-"));
   // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
   let hooks: ReturnType<typeof registerHooks> | undefined;
   const write = (script: string) => {
-    writeFileSync(join(bin, "ssh"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const note = `printf '%s\\n' "$*" >>'${bin}/calls'`;
+    writeFileSync(join(bin, "ssh"), `#!/bin/sh\n${note}\n${script}\n`, { mode: 0o755 });
   };
   suite.beforeAll(() => {
     write(answer);
@@ -86,5 +150,8 @@ export function withoutServer(suite: Mocha.Suite, answer = "exit 0"): { answer: 
     process.env.PATH = path;
     rmSync(bin, { recursive: true });
   });
-  return { answer: write };
+  return {
+    answer: write,
+    calls: () => readFileSync(join(bin, "calls"), "utf8").trimEnd().split("\n"),
+  };
 }

@@ -6,13 +6,16 @@ import type { State } from "../../operator/release/state.ts";
 const [COMMIT, OTHER] = ["a1".repeat(20), "b2".repeat(20)] as const;
 const IMAGE = "urn:image";
 
-const wanted: Wanted = { commit: COMMIT, volume: "v13", hostKey: "key", refresh: false };
+const wanted: Wanted = {
+  ...{ commit: COMMIT, bot: "training_bot", volume: "v13", hostKey: "key", refresh: false },
+};
 const state: State = {
   pending: [],
   containers: [
     { id: "1", resource: "bot-container" },
     { id: "2", resource: "database-container" },
   ],
+  replaced: [],
   volumes: [{ urn: "urn:v13", resource: "database-data", volume: "v13", isProtected: true }],
   image: { urn: IMAGE, commit: COMMIT },
   hostKey: "key",
@@ -52,6 +55,21 @@ const differs = (what: string): Plan => ({
 const stranger = (name: string): Plan => ({
   refusal: `The server has a container ${name} that this stack did not make; remove or rename it there, then deploy again.`,
 });
+const takeBack = (interrupted = false, ...because: string[]): Plan => ({
+  steps: [
+    { action: "take back", container: bot },
+    ...(because.length > 0 ? [{ action: "refresh", because } as const] : []),
+  ],
+  then: { planAgain: { interrupted } },
+});
+/** The bot was replaced, in an update that failed. */
+const returned: Partial<State> = {
+  containers: [
+    { id: "3", resource: "bot-container" },
+    { id: "2", resource: "database-container" },
+  ],
+  replaced: [{ id: "1", resource: "bot-container" }],
+};
 const forget: Plan = { steps: [{ action: "forget server" }], then: { planAgain: { interrupted: false } } };
 
 /** What is so, and what is planned then. */
@@ -131,8 +149,12 @@ const groups: Record<string, Behaviour[]> = {
     ],
     [
       "lets go of them before requests are held",
-      { wanted: { volume: "v17" }, state: { containers: [] }, containers: [bot] },
-      update([], { action: "unprotect", urn: "urn:v13", resource: "database-data" }, ...remove(bot)),
+      {
+        wanted: { volume: "v17" },
+        state: { containers: [{ id: "1", resource: "bot-container" }] },
+        repaired: { interrupted: true },
+      },
+      update([], { action: "unprotect", urn: "urn:v13", resource: "database-data" }, ...remove(database)),
     ],
   ],
   "a plan after an update that was killed": [
@@ -152,18 +174,18 @@ const groups: Record<string, Behaviour[]> = {
       ),
     ],
     [
-      "then removes what that update was making, whatever its label",
+      "then removes what that update was making, whatever its label, but for the bot, whose swap does that",
       { repaired: { interrupted: true }, state: { containers: [] } },
-      update([], ...remove(bot, database)),
+      update([], ...remove(database)),
     ],
     [
       "does not compare everything because of a stopped container that is removed",
       {
         repaired: { interrupted: true },
-        state: { containers: [{ id: "2", resource: "database-container" }] },
-        containers: [{ ...bot, status: "created" }, database],
+        state: { containers: [{ id: "1", resource: "bot-container" }] },
+        containers: [bot, { ...database, status: "created" }],
       },
-      update([], ...remove({ ...bot, status: "created" })),
+      update([], ...remove({ ...database, status: "created" })),
     ],
     [
       "refuses a state that shows it even after the refresh",
@@ -200,17 +222,26 @@ const groups: Record<string, Behaviour[]> = {
       refresh(false, "the container training_bot is left over"),
     ],
     [
-      "then holds requests and removes a bot, which its label tells",
+      "then leaves a bot, which its label tells, to the swap",
       {
         state: { containers: [{ id: "2", resource: "database-container" }] },
         repaired: { interrupted: false },
       },
-      update([], ...remove(bot)),
+      update(),
     ],
     [
-      "removes a bot at once where the stack has made no container yet",
+      "leaves a bot to the swap where the stack has made no container yet",
       { state: { containers: [] }, containers: [bot] },
-      update([], ...remove(bot)),
+      update(),
+    ],
+    [
+      "holds requests and removes what carries a commit and has another name than the bot",
+      {
+        state: { containers: [{ id: "1", resource: "bot-container" }] },
+        containers: [bot, { ...database, commit: COMMIT }],
+        repaired: { interrupted: false },
+      },
+      update([], ...remove({ ...database, commit: COMMIT })),
     ],
     [
       "refuses to touch what this stack did not make",
@@ -226,6 +257,33 @@ const groups: Record<string, Behaviour[]> = {
       "refuses before anything is let go of or removed",
       { state: { containers: [] }, wanted: { volume: "v17" } },
       stranger("training_bot_db"),
+    ],
+  ],
+  "a plan after the server has put a bot back by itself": [
+    ["has the state follow, and is made anew", { state: returned, containers: [bot, database] }, takeBack()],
+    [
+      "has the state refreshed too where the update was killed",
+      { state: { ...returned, pending: [interruptedAt] }, containers: [bot, database] },
+      takeBack(true, "creating bot-container was begun and not finished"),
+    ],
+    [
+      "has the state refreshed too where something else is gone or left over",
+      { state: returned, containers: [bot, { ...database, id: "9" }] },
+      takeBack(
+        false,
+        "database-container is gone from the server",
+        "the container training_bot_db is left over",
+      ),
+    ],
+    [
+      "is none of these where the successor runs",
+      { state: returned, containers: [{ ...bot, id: "3" }, database] },
+      update(),
+    ],
+    [
+      "refuses where the state did not follow",
+      { state: returned, containers: [bot, database], repaired: { interrupted: false } },
+      differs("bot-container is gone from the server"),
     ],
   ],
   "a plan for another server": [

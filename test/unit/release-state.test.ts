@@ -4,7 +4,7 @@ import { sshOptions } from "../../infra/model/ssh.ts";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { parseInventory } from "../../operator/release/inventory.ts";
 import { withoutServer } from "../../operator/release/server-migration.ts";
-import { type ExportedState, parseState } from "../../operator/release/state.ts";
+import { type ExportedState, parseState, withReturned } from "../../operator/release/state.ts";
 import { rawConfig } from "./fixtures.ts";
 
 const COMMIT = "a1".repeat(20);
@@ -19,7 +19,7 @@ const provider = (sshOpts: unknown) =>
 describe("Pulumi's state", () => {
   it("is empty before the first update", () => {
     assert.deepEqual(parseState({ deployment: {} }), {
-      ...{ pending: [], containers: [], volumes: [] },
+      ...{ pending: [], containers: [], replaced: [], volumes: [] },
       ...{ image: undefined, hostKey: undefined },
     });
   });
@@ -42,7 +42,7 @@ describe("Pulumi's state", () => {
     const { containers } = state(
       resource(TYPES.container, "bot-container", { id: "1" }),
       resource(TYPES.container, "not-made"),
-      resource(TYPES.command, "bot-hold", { id: "2" }),
+      resource(TYPES.command, "bot-verdict", { id: "2" }),
     );
     assert.deepEqual(containers, [{ id: "1", resource: "bot-container" }]);
   });
@@ -53,6 +53,16 @@ describe("Pulumi's state", () => {
       resource(TYPES.container, "database-container", { id: "2", pendingReplacement: true }),
     );
     assert.deepEqual(containers, [{ id: "1", resource: "bot-container" }]);
+  });
+
+  it("tells the containers that were replaced from those that replaced them", () => {
+    const { containers, replaced } = state(
+      resource(TYPES.container, "bot-container", { id: "2" }),
+      resource(TYPES.container, "bot-container", { id: "1", delete: true }),
+      resource(TYPES.command, "bot-verdict", { id: "3", delete: true }),
+    );
+    assert.deepEqual(containers, [{ id: "2", resource: "bot-container" }]);
+    assert.deepEqual(replaced, [{ id: "1", resource: "bot-container" }]);
   });
 
   it("knows the data volumes, also of another name than usual, and whether they are protected", () => {
@@ -100,6 +110,43 @@ describe("Pulumi's state", () => {
       assert.equal(state(provider(sshOpts)).hostKey, undefined);
     }
     assert.equal(state(resource(TYPES.dockerProvider, "server-docker")).hostKey, undefined);
+  });
+});
+
+describe("a state that follows a container's return", () => {
+  const network = resource("docker:index/network:Network", "network");
+  const others = { dependencies: [network.urn], propertyDependencies: { networkMode: [network.urn] } };
+  const gone = { dependencies: [urn(TYPES.command, "bot-hold")], propertyDependencies: { image: [] } };
+  const bot = (id: string, rest: object) => resource(TYPES.container, "bot-container", { id, ...rest });
+  const successor = bot("2", { ...others, inputs: { image: "new" } });
+  const verdict = resource(TYPES.command, "bot-verdict", { dependencies: [successor.urn] });
+  const exported = (...resources: object[]) =>
+    ({ version: 3, deployment: { manifest: {}, resources } }) as unknown as ExportedState;
+
+  it("has it in its successor's place, with that one's dependencies, and all else as it was", () => {
+    const returned = bot("1", { ...gone, inputs: { image: "old" }, delete: true });
+    assert.deepEqual(
+      withReturned(exported(network, successor, verdict, returned), "1"),
+      exported(network, bot("1", { ...others, inputs: { image: "old" } }), verdict),
+    );
+  });
+
+  it("has only that one, where more were replaced", () => {
+    const older = bot("0", { delete: true });
+    assert.deepEqual(
+      withReturned(exported(older, bot("1", { delete: true }), successor), "1"),
+      exported(older, bot("1", others)),
+    );
+  });
+
+  it("is the same where that was never replaced, or has no successor", () => {
+    for (const same of [
+      exported(successor, bot("1", {})),
+      exported(bot("1", { delete: true }), network),
+      { deployment: {} },
+    ]) {
+      assert.deepEqual(withReturned(same, "1"), same);
+    }
   });
 });
 
@@ -155,7 +202,7 @@ describe("a state that forgets the server", () => {
 
 describe("what is on the server", () => {
   it("is read from the script's lines", () => {
-    const listed = `image sha256:1\ncontainer bot id1 running ${COMMIT}\ncontainer bot_db id2 exited -`;
+    const listed = `image=sha256:1\ncontainer=bot id1 running ${COMMIT}\ncontainer=bot_db id2 exited -\ndrifted=x`;
     assert.deepEqual(parseInventory(listed), {
       hasImage: true,
       containers: [

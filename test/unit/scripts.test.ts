@@ -22,7 +22,9 @@ const read = (script: string) => readFileSync(join(SERVER_SCRIPTS, script), "utf
 
 /** The names that a script insists on: in `need NAME…` and in `: "${NAME:?}"`, with `?` and `:=` for what may be empty. */
 function demanded(text: string): string[] {
-  const needs = [...text.matchAll(/^ *need ([A-Z_ ]+)$/gm)].flatMap(([, names = ""]) => names.split(" "));
+  const needs = [...text.matchAll(/^ *need ((?:[A-Z_ ]|\\\n)+)$/gm)].flatMap(
+    ([, names = ""]) => names.match(/\w+/g) ?? [],
+  );
   const checks = [...text.matchAll(/^:( "\$\{[A-Z_]+:?[?=]\}")+$/gm)].flatMap(([line]) =>
     [...line.matchAll(/\{([A-Z_]+)/g)].map(([, name = ""]) => name),
   );
@@ -98,7 +100,7 @@ describe("a call of a script", () => {
     assert.deepEqual(words, ["env", "CONTAINER=bot", "LOG_LINES=5", "bash", "-s"]);
     const hold = uploadedCall("hold-requests.sh", settings(), {});
     assert.deepEqual(hold.slice(1, -2), [
-      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=120", "DRAIN_SECONDS=20"],
+      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=75", "DRAIN_SECONDS=5"],
     ]);
   });
 
@@ -128,7 +130,7 @@ describe("the settings file", () => {
       ...["directory=/home/deploy/backups", "container=training_bot_db", "user=hockey", "database=hockey_db"],
       ...["retentionDays=30", "keepAtLeast=7", "query=SELECT a=b", "remote=", "recipient=", "pingUrl="],
       ...["bot=training_bot", "proxy=training_bot_proxy", "page=5000/health"],
-      ...["network=bot_network", "volume=training_bot_db_data", "holdSeconds=120"],
+      ...["network=bot_network", "volume=training_bot_db_data", "holdSeconds=75", "startSeconds=15"],
     ])
       assert.ok(lines.includes(line), line);
     assert.equal(lines.length, Object.keys(stackFacts(settings())).length + 3);

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
-import { fingerprint } from "../../infra/model/digest.ts";
-import { inputsOf, registered, runProgram, withoutServer } from "./program.ts";
+import { caddyfile } from "../../infra/components/Proxy.ts";
+import { BOT_STOP_SECONDS, proxyHoldSeconds } from "../../infra/model/limits.ts";
+import { settings } from "./fixtures.ts";
+import { inputsOf, optionsOf, registered, runHook, runProgram, withoutServer } from "./program.ts";
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:remote:Command";
 const VOLUME = "docker:index/volume:Volume";
 
 describe("the stack", function () {
-  withoutServer(this);
+  const server = withoutServer(this);
 
+  beforeEach(() => {
+    server.answer("exit 0");
+  });
   before(() => runProgram());
 
   it("publishes the proxy's port and no other", () => {
@@ -39,7 +44,7 @@ describe("the stack", function () {
       assert.equal(container.memory, container.memorySwap);
       assert.ok(Number(container.memory) > 0);
       assert.deepEqual(container.logOpts, { "max-size": "10m", "max-file": "5" });
-      assert.ok(Number(container.destroyGraceSeconds) >= 30);
+      assert.ok(Number(container.destroyGraceSeconds) >= BOT_STOP_SECONDS);
     });
   }
 
@@ -51,18 +56,59 @@ describe("the stack", function () {
     );
   });
 
-  it("runs the verdict, which opens the gate, after every hold and after every new container", () => {
-    const { stdin } = inputsOf(COMMAND, "bot-verdict");
-    const held = `sha256:${"0".repeat(64)}`;
-    assert.equal((stdin as { value?: string }).value ?? stdin, `bot-container-id ${held}`);
+  describe("swaps the bot's container", () => {
+    it("for one that is made first, and leaves the old one to the server", () => {
+      assert.deepEqual(optionsOf("bot-container"), {
+        ...{ deleteBeforeReplace: false, retainOnDelete: true },
+        ...{ beforeCreate: ["bot-swap"], onError: ["bot-abandon"], ignoreChanges: [] },
+      });
+      for (const name of ["database-container", "proxy-container"]) {
+        const { deleteBeforeReplace, retainOnDelete, beforeCreate } = optionsOf(name);
+        assert.deepEqual([deleteBeforeReplace, retainOnDelete, beforeCreate], [true, false, []]);
+      }
+    });
+
+    it("after the server has begun the swap, and not where it refuses", async () => {
+      assert.deepEqual(await runHook("bot-swap"), { error: "", retry: false });
+      assert.match(server.calls().at(-1) ?? "", / bot\.example\.org .*\/hockey\/bin\/swap-bot\.sh begin$/);
+      server.answer("echo more >&2; echo 'The database is being restored.' >&2; exit 1");
+      const { error } = await runHook("bot-swap");
+      assert.equal(error, "The database is being restored.");
+    });
+
+    it("and tells the server where it could not be made, once", async () => {
+      assert.deepEqual(await runHook("bot-abandon"), { error: "", retry: false });
+      assert.match(server.calls().at(-1) ?? "", /\/hockey\/bin\/swap-bot\.sh abandon$/);
+    });
+
+    it("and waits for the verdict on the very one that was made; only a removal of the stack removes it", () => {
+      const { create, delete: remove, stdin } = inputsOf(COMMAND, "bot-verdict");
+      const script = "/home/deploy/hockey/bin/swap-bot.sh";
+      const settings = "SETTINGS=/home/deploy/hockey/backups/settings";
+      assert.equal(create, `env ${settings} CONTAINER_ID=bot-container-id ${script} verdict`);
+      assert.equal(remove, `env ${settings} ${script} remove`);
+      assert.equal(stdin, undefined);
+    });
   });
 
-  it("holds requests for what changes the container, in whatever order it stands", () => {
-    assert.equal(
-      fingerprint({ a: [1, { b: 2, c: 3 }], d: null }),
-      fingerprint({ d: null, a: [1, { c: 3, b: 2 }] }),
-    );
-    assert.notEqual(fingerprint({ envs: ["A=1", "B=2"] }), fingerprint({ envs: ["B=2", "A=1"] }));
+  it("runs an image that the server has without waiting for its build", async () => {
+    server.answer("echo image=sha256:7");
+    await runProgram();
+    assert.equal(inputsOf(CONTAINER, "bot-container").image, "sha256:7");
+    assert.ok(inputsOf(COMMAND, "release-image").create);
+  });
+
+  it("does not stop a running database for another health check", () => {
+    assert.deepEqual(optionsOf("database-container").ignoreChanges, ["healthcheck"]);
+  });
+
+  it("has the proxy hold a request for as long as a swap of this bot may take", () => {
+    for (const startSeconds of [5, 300]) {
+      const { content } = caddyfile({ ...settings().app, startSeconds });
+      const [, seconds] = /^\s*lb_try_duration (\S+)s$/m.exec(content) ?? [];
+      assert.equal(Number(seconds), proxyHoldSeconds(startSeconds));
+      assert.doesNotMatch(content, /\{\{/);
+    }
   });
 
   it("asks /health in the bot's container, and the database over TCP", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { bundle } from "../../../infra/model/scripts.ts";
 import { FakeProject } from "../fake-tools.ts";
-import { answerRelease, listed, NEW, OLD } from "../live-stack.ts";
+import { answerRelease, history, listed, LIVE, NEW, OLD } from "../live-stack.ts";
 
 describe("deploy", function () {
   // Each command starts a process, which takes seconds on a busy machine.
@@ -21,33 +21,96 @@ describe("deploy", function () {
 
   it("updates the stack to the commit that the server finds, waits for its health and writes it down", async () => {
     project.answer("pulumi up", {
-      talk: `while [ "$1" != --config-file ]; do shift; done\ncp "$2" used.yaml; cp Pulumi.test.yaml meanwhile.yaml; echo updating`,
+      update: {
+        first: "cp Pulumi.test.yaml meanwhile.yaml",
+        notes: ["<{%reset%}>requests were held for 0.41 s<{%reset%}>\n"],
+      },
     });
     const { status, stdout, stderr } = await project.run(["deploy", "main"]);
     assert.deepEqual([status, stderr], [0, ""]);
-    assert.match(
-      stdout,
-      new RegExp(
-        `^deploying ${NEW} to test \\(bot\\.example\\.org\\)\nupdating\ndeploy: b2b2b2b is live \\(before: a1a1a1a\\), `,
-      ),
-    );
-    assert.deepEqual(project.called(), [
-      "ssh find-commit.sh",
-      ...project.called().slice(1, 3).sort(),
-      "pulumi stack history",
-      "pulumi up",
-      "ssh await-healthy.sh",
+    const lines = stdout.split("\n");
+    assert.deepEqual(lines.slice(0, 2), [
+      "deploying b2b2b2b to test (bot.example.org)",
+      "requests were held for 0.41 s",
     ]);
-    assert.match(project.read("used.yaml"), new RegExp(`commit: ${NEW}`));
+    assert.match(lines[2] ?? "", /^deploy: b2b2b2b is live \(before: a1a1a1a\), \d+\.\d s$/);
+    assert.equal(lines.length, 3);
+    const [up] = project.calls("pulumi up");
+    const given = (option: string) => up?.args[up.args.indexOf(option) + 1];
+    assert.deepEqual([given("--stack"), given("--message")], ["test", "deploy b2b2b2b, by ann"]);
+    assert.ok(!up?.args.includes("--refresh"));
     // A copy is used: the stack's own file names the release only once that is healthy.
     assert.match(project.read("meanwhile.yaml"), new RegExp(`commit: ${OLD}`));
     assert.equal(released()["hockey:commit"], NEW);
-    const [up] = project.calls("pulumi up");
+  });
+
+  it("builds the image while Pulumi starts, and reads the state while the update has its lock", async () => {
+    project
+      .answer("pulumi up", { update: { first: "touch begun" } })
+      .answer("ssh build-image.sh", { talk: "until [ -e begun ]; do sleep 0.01; done; echo sha256:1" });
+    const { status } = await project.run(["deploy"]);
+    assert.equal(status, 0);
+    const called = project.called();
+    assert.ok(called.indexOf("pulumi up") < called.indexOf("pulumi stack export"));
+    assert.deepEqual(called.slice(-2), ["ssh await-healthy.sh", "pulumi stack history"]);
+    assert.equal(called.length, 7);
+  });
+
+  it("needs no search for a full hash", async () => {
+    const { status } = await project.run(["deploy", NEW]);
+    assert.equal(status, 0);
+    assert.ok(!project.called().includes("ssh find-commit.sh"));
+  });
+
+  it("hands the program the image that it has built", async () => {
+    project
+      .answer("ssh check-server.sh", { stdout: listed().replace(/^image=.*\n/, "") })
+      .answer("ssh build-image.sh", { stdout: "sha256:7\n", stderr: "step 1\n" })
+      .answer("pulumi up", { update: { then: 'echo "$ANSWER" >heard' } });
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.deepEqual([status, stderr], [0, "step 1"]);
+    assert.deepEqual(JSON.parse(project.read("heard")), { imageId: "sha256:7" });
+    assert.match(
+      project.calls("ssh build-image.sh")[0]?.command ?? "",
+      new RegExp(` IMAGE=training_bot COMMIT=${NEW} bash -s$`),
+    );
+  });
+
+  it("leaves the image to the first update, which makes the place for it", async () => {
+    const empty = JSON.stringify({ deployment: {} });
+    project
+      .answer("ssh check-server.sh", { stdout: "" })
+      .answer("ssh build-image.sh", {})
+      .answer("pulumi stack export", { stdout: empty })
+      .answer("pulumi stack history", { stdout: history([NEW, "succeeded"]) })
+      .answer("pulumi up", { update: { then: 'echo "$ANSWER" >heard' } });
+    const { status, stdout } = await project.run(["deploy"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^deploy: b2b2b2b is live, \S+ s$/m);
+    assert.deepEqual(JSON.parse(project.read("heard")), {});
+  });
+
+  it("says so where the commit was live already", async () => {
+    project.answer("pulumi up", { update: { changes: { same: 10 } } });
+    const { status, stdout } = await project.run(["deploy"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^deploy: b2b2b2b was live already, \S+ s$/m);
+  });
+
+  it("shows what Pulumi says only where that is wanted", async () => {
+    assert.doesNotMatch((await project.run(["deploy"])).stdout, /updating/);
+    assert.match((await project.run(["deploy", "--verbose"])).stdout, /updating/);
+  });
+
+  it("says what took how long where that is wanted, in its order", async () => {
+    const { stdout } = await project.run(["deploy", "--timings"]);
+    const at = ["Pulumi has the stack's lock", "the swap begins", "asked once more", "is live"].map((words) =>
+      stdout.indexOf(words),
+    );
+    assert.ok(!at.includes(-1), stdout);
     assert.deepEqual(
-      ["--stack", "test", "--message", "deploy b2b2b2b, by ann", "--refresh"].filter(
-        (word) => !up?.args.includes(word),
-      ),
-      [],
+      at,
+      at.toSorted((a, b) => a - b),
     );
   });
 
@@ -79,75 +142,136 @@ describe("deploy", function () {
     );
   });
 
-  it("puts the last release back, with its configuration, where the update fails", async () => {
-    project.answer("pulumi up", { status: 1, stderr: "error: no image" }, {});
-    const { status, stdout, stderr } = await project.run(["deploy"]);
-    assert.equal(status, 1);
-    assert.match(
-      stderr,
-      new RegExp(`^error: no image\nerror: The deploy of ${NEW} failed after .* s; ${OLD} is back, `),
-    );
-    assert.match(stdout, /The release did not get as far as a container of b2b2b2b\.\nputting a1a1a1a back/);
-    assert.deepEqual(
-      project.calls("pulumi up").map(({ args }) => args[args.indexOf("--message") + 1]),
-      ["deploy b2b2b2b, by ann", "put back a1a1a1a, by ann"],
-    );
-    assert.deepEqual([released()["hockey:commit"], released()["hockey:app"]], [OLD, { repository: "/old" }]);
-  });
+  describe("where the update fails", () => {
+    /** What the verdict says, as Pulumi tells it. */
+    const cause =
+      'Process exited with status 1: running "x":\nTraceback\ntraining_bot ended with status 3.\n';
+    const messages = () => project.calls("pulumi up").map(({ args }) => args[args.indexOf("--message") + 1]);
+    beforeEach(() => {
+      project
+        .answer("pulumi stack history", { stdout: history([NEW, "failed"], LIVE) })
+        .answer("pulumi up", { update: { errors: [cause, "second"] } }, { update: {} });
+    });
 
-  it("shows the log of a release that does not become healthy, before it puts the last one back", async () => {
-    project
-      .answer("ssh await-healthy.sh", { status: 1, stderr: "The bot is not healthy." }, {})
-      .answer("ssh list-containers.sh", { stdout: listed() }, { stdout: listed({ commit: NEW }) })
-      .answer("ssh show-logs.sh", { stdout: "Traceback: no module\n" });
-    const { status, stdout, stderr } = await project.run(["deploy"]);
-    assert.equal(status, 1);
-    assert.match(
-      stdout,
-      /The last 100 log lines of \S+ at b2b2b2b:\nTraceback: no module\nputting a1a1a1a back/,
-    );
-    assert.match(stderr, /^The bot is not healthy\.\nerror: The deploy of /);
-    assert.match(
-      project.calls("ssh show-logs.sh")[0]?.command ?? "",
-      /CONTAINER=training_bot LOG_LINES=100 /,
-    );
-    const names = project.called();
-    assert.ok(names.indexOf("ssh show-logs.sh") < names.lastIndexOf("pulumi up"));
-  });
-
-  it("puts the last release back even where the log cannot be had", async () => {
-    project
-      .answer("ssh await-healthy.sh", { status: 1 }, {})
-      .answer(
-        "ssh list-containers.sh",
-        { stdout: listed() },
-        { status: 1, stderr: "no docker" },
-        { stdout: listed() },
+    it("puts the last release back, with its configuration, and names the cause and what runs", async () => {
+      const { status, stderr } = await project.run(["deploy"]);
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /^Traceback\nsecond\nerror: The deploy of b2b2b2b failed after \S+ s: training_bot ended with status 3; a1a1a1a is back\.$/,
       );
-    const { status, stderr } = await project.run(["deploy"]);
-    assert.equal(status, 1);
-    assert.match(stderr, /The log cannot be shown: no docker/);
-    assert.match(stderr, new RegExp(`${OLD} is back`));
+      assert.deepEqual(messages(), ["deploy b2b2b2b, by ann", "put back a1a1a1a, by ann"]);
+      assert.deepEqual(
+        [released()["hockey:commit"], released()["hockey:app"]],
+        [OLD, { repository: "/old" }],
+      );
+    });
+
+    it("builds the image of the release that it puts back, should that be gone", async () => {
+      await project.run(["deploy"]);
+      const built = project
+        .calls("ssh build-image.sh")
+        .map(({ command }) => / COMMIT=(\S+) /.exec(command)?.[1]);
+      assert.deepEqual(built, [NEW, OLD]);
+    });
+
+    it("puts back what was live when the update had the lock, not when the command began", async () => {
+      const other = "c3".repeat(20);
+      const now = history([NEW, "failed"], [other, "succeeded"], LIVE);
+      project.answer("pulumi stack history", { stdout: history(LIVE) }).answer(
+        "pulumi up",
+        {
+          update: { first: project.answerLater("pulumi stack history", { stdout: now }), errors: [cause] },
+        },
+        { update: {} },
+      );
+      const { stderr } = await project.run(["deploy"]);
+      assert.match(stderr, /; c3c3c3c is back\.$/);
+      assert.equal(released()["hockey:commit"], other);
+    });
+
+    it("puts the last release back too where the new one is not healthy after all", async () => {
+      project
+        .answer("pulumi stack history", { stdout: history([NEW, "succeeded"], LIVE) })
+        .answer("pulumi up", { update: {} })
+        .answer("ssh await-healthy.sh", { status: 1, stderr: "training_bot is gone." }, {});
+      const { status, stderr } = await project.run(["deploy"]);
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /^training_bot is gone\.\nerror: The deploy of b2b2b2b failed after \S+ s; a1a1a1a is back\.$/,
+      );
+      assert.equal(released()["hockey:commit"], OLD);
+    });
+
+    it("says so where the last release cannot be put back either, and leaves the stack's file alone", async () => {
+      const before = project.read("Pulumi.test.yaml");
+      project.answer("pulumi up", { update: { errors: [cause] } }, { update: { errors: ["no space left"] } });
+      const { status, stderr } = await project.run(["deploy"]);
+      assert.equal(status, 1);
+      assert.match(stderr, /^no space left$/m);
+      assert.match(stderr, /: training_bot ended with status 3; and a1a1a1a could not be put back either/);
+      assert.equal(project.read("Pulumi.test.yaml"), before);
+    });
+
+    it("has nothing to put back where nothing was live before", async () => {
+      project.answer("pulumi stack history", { stdout: history([NEW, "failed"]) });
+      const { status, stderr } = await project.run(["deploy"]);
+      assert.equal(status, 1);
+      assert.match(stderr, /; there is no earlier release to put back\.$/);
+      assert.equal(messages().length, 1);
+    });
+
+    it("has nothing to put back where nothing was changed", async () => {
+      project.answer("pulumi up", {
+        update: { errors: ["The database is being restored."], changes: { same: 9 } },
+      });
+      const { status, stderr } = await project.run(["deploy"]);
+      assert.equal(status, 1);
+      assert.match(stderr, /failed after \S+ s: The database is being restored$/);
+      assert.equal(messages().length, 1);
+      assert.equal(released()["hockey:commit"], OLD);
+    });
   });
 
-  it("says so where the last release cannot be put back either, and leaves the stack's file alone", async () => {
-    const before = project.read("Pulumi.test.yaml");
-    project.answer("pulumi up", { status: 1 });
+  it("names what Pulumi itself says where it fails before the program runs", async () => {
+    project
+      .answer("pulumi stack history", { stdout: history(LIVE) })
+      .answer("pulumi up", { status: 255, stderr: "error: no backend\n" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 1);
-    assert.match(
-      stderr,
-      new RegExp(`The deploy of ${NEW} failed after .*, and ${OLD} could not be put back either`),
-    );
-    assert.equal(project.read("Pulumi.test.yaml"), before);
-  });
-
-  it("has nothing to put back where nothing was live before", async () => {
-    project.answer("pulumi stack history", { stdout: "[]" }).answer("pulumi up", { status: 1 });
-    const { status, stderr } = await project.run(["deploy"]);
-    assert.equal(status, 1);
-    assert.match(stderr, /; there is no earlier release to put back\.$/);
+    assert.match(stderr, /^error: The deploy of b2b2b2b failed after \S+ s: no backend$/);
     assert.equal(project.calls("pulumi up").length, 1);
+  });
+
+  it("has no empty line for a Pulumi that was killed and says nothing", async () => {
+    project
+      .answer("pulumi stack history", { stdout: history(LIVE) })
+      .answer("pulumi up", { talk: "kill -KILL $$" });
+    const { stderr } = await project.run(["deploy"]);
+    assert.match(stderr, /^error: The deploy of b2b2b2b failed after \S+ s$/);
+  });
+
+  it("changes nothing where the image cannot be built, and says why", async () => {
+    project.answer("ssh build-image.sh", {
+      status: 1,
+      stderr: "step 1\nThe image cannot be built: no Dockerfile.\n",
+    });
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /^step 1\n.*\nerror: The image cannot be built: no Dockerfile\.$/);
+    assert.equal(project.calls("pulumi up").length, 1);
+    assert.ok(!project.called().includes("ssh await-healthy.sh"));
+    assert.equal(released()["hockey:commit"], OLD);
+  });
+
+  it("leaves an image to the update whose repository takes the server's key only then", async () => {
+    const github = { owner: "me", repository: "hockey", manage: true };
+    const app = { repository: "git@github.com:me/hockey.git" };
+    project.configure({ commit: OLD, app, github, githubSecrets: { PULUMI_BACKEND_URL: "x" } });
+    project.answer("ssh build-image.sh", { status: 1, stderr: "Permission denied (publickey)." });
+    const { status } = await project.run(["deploy"]);
+    assert.equal(status, 0);
   });
 
   describe("where the state is out of reach", () => {
@@ -190,7 +314,9 @@ describe("deploy", function () {
       assert.equal(project.read(".ssh/deploy_key"), `${KEY}\n`);
       assert.equal(project.calls("pulumi config get sshPrivateKey").length, 1);
       for (const { name, args } of project.calls()) {
-        if (name.startsWith("ssh ")) assert.ok(args.includes("IdentityFile=.ssh/deploy_key"), name);
+        // The program, which has the whole configuration, is played by the fake.
+        if (name.startsWith("ssh ") && name !== "ssh check-server.sh")
+          assert.ok(args.includes("IdentityFile=.ssh/deploy_key"), name);
         assert.ok(!args.join().includes("PRIVATE KEY"), name);
       }
     });

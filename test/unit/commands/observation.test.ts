@@ -183,6 +183,20 @@ describe("commands that look", function () {
       assert.deepEqual(project.called(), []);
     });
 
+    it("finds the update's lock on a backend that Pulumi names itself", async () => {
+      project.lock({ pid: process.pid, hostname: hostname() });
+      const backend = { url: "file://~/state?no_tmp_dir=true" };
+      project.answer("pulumi whoami", { stdout: JSON.stringify(backend) });
+      const { status } = await project.run(["drift", "--wait", "0"], { PULUMI_BACKEND_URL: undefined });
+      assert.equal(status, 3);
+    });
+
+    it("says so where the backend is out of reach", async () => {
+      project.answer("pulumi whoami", { status: 1, stderr: "error: no login" });
+      const { status, stderr } = await project.run(["drift"], { PULUMI_BACKEND_URL: undefined });
+      assert.deepEqual([status, stderr], [1, "error: Pulumi's backend is out of reach: error: no login"]);
+    });
+
     it("takes no change of an update that began meanwhile for drift", async () => {
       project.answer("ssh check-files.sh", { stdout: "changed bin/x.sh\n" });
       project.answer("pulumi refresh", { talk: `${project.lockLater()}; exit 7` });

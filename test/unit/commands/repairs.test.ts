@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { TYPES } from "../../../infra/model/names.ts";
-import { FakeProject } from "../fake-tools.ts";
-import { answerRelease, DOCKER, exported, listed, OLD, urn } from "../live-stack.ts";
+import { FakeProject, type Reply } from "../fake-tools.ts";
+import { answerRelease, DOCKER, exported, history, listed, LIVE, NEW, OLD, urn } from "../live-stack.ts";
 
 describe("deploy, where state and server differ:", function () {
   // Each command starts a process, which takes seconds on a busy machine.
@@ -16,32 +18,114 @@ describe("deploy, where state and server differ:", function () {
     project.close();
   });
 
-  it("it refreshes after an update that was killed, then plans again", async () => {
+  const updates = () => project.calls("pulumi up");
+  /** The flags of the last update beside those that each one has. */
+  const flags = () => {
+    const args = updates().at(-1)?.args ?? [];
+    return ["--refresh", "--replace"].filter((flag) => args.includes(flag));
+  };
+
+  it("it ends the update that it has begun, refreshes after one that was killed, then begins another", async () => {
     const pending = exported({ pending: [["creating", urn(TYPES.container, "bot-container")]] });
     project
+      .answer("pulumi up", { update: { then: "touch gone-ahead" } })
       .answer("pulumi stack export", { stdout: pending }, { stdout: exported() })
-      .answer("pulumi refresh", { stdout: "refreshing" });
-    const { status, stdout } = await project.run(["deploy"]);
-    assert.equal(status, 0);
+      .answer("pulumi refresh", { talk: "[ ! -e gone-ahead ]" });
+    const { status, stdout, stderr } = await project.run(["deploy"]);
+    assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, /state and the server differ: creating bot-container was begun and not finished\./);
+    assert.match(stdout, /^deploy: b2b2b2b is live/m);
     const [refresh] = project.calls("pulumi refresh");
     assert.ok(refresh?.args.includes("--clear-pending-creates"));
-    assert.equal(project.calls("pulumi stack export").length, 2);
+    assert.equal(updates().length, 2);
+    // The image was built beside the first one.
+    assert.equal(project.calls("ssh build-image.sh").length, 1);
   });
 
   it("and says why where it cannot refresh", async () => {
     project
-      .answer("ssh list-containers.sh", { stdout: listed({ without: ["id-bot"] }) })
+      .answer("ssh check-server.sh", { stdout: listed({ without: ["id-bot"] }) })
+      .answer("pulumi up", { update: { then: "touch gone-ahead" } })
       .answer("pulumi refresh", { status: 1, stderr: "error: no backend" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.deepEqual([status, stderr], [1, "error: The state could not be refreshed: error: no backend"]);
-    assert.equal(project.calls("pulumi up").length, 0);
+    assert.ok(!existsSync(join(project.directory, "gone-ahead")));
   });
 
-  it("it removes a bot that the state does not know, while the proxy holds the requests", async () => {
-    const more = [`container ${DOCKER.bot} id-lost exited ${OLD}`];
+  it("it has the state follow a bot that the server has put back by itself", async () => {
+    const replaced = exported({ replacedBot: "id-failed" });
     project
-      .answer("ssh list-containers.sh", { stdout: listed({ more }) })
+      .answer("pulumi stack export", { stdout: replaced }, { stdout: replaced }, { stdout: exported() })
+      .answer("pulumi stack import", {});
+    const { status, stdout } = await project.run(["deploy"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^The server has put a1a1a1a back by itself; Pulumi's state follows\.$/m);
+    const [imported] = project.calls("pulumi stack import");
+    assert.deepEqual(JSON.parse(imported?.stdin ?? ""), JSON.parse(exported()));
+    assert.deepEqual(project.calls("pulumi refresh"), []);
+  });
+
+  it("it has the state follow so after its own update that failed, before it puts the last release back", async () => {
+    project
+      .answer("pulumi up", { update: { errors: ["ended with status 3"] } }, { update: {} })
+      .answer("pulumi stack history", { stdout: history([NEW, "failed"], LIVE) })
+      .answer("pulumi stack import", {});
+    const replaced = { stdout: exported({ replacedBot: "id-failed" }) };
+    project
+      .answer("pulumi stack export", { stdout: exported() }, replaced, replaced, { stdout: exported() })
+      .answer("ssh docker inspect", { stdout: "id-bot\n" });
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /: ended with status 3; a1a1a1a is back\.$/);
+    const [imported, ...more] = project.calls("pulumi stack import");
+    assert.deepEqual(JSON.parse(imported?.stdin ?? ""), JSON.parse(exported()));
+    assert.deepEqual([more, updates().length], [[], 2]);
+  });
+
+  it("and leaves that to the plan where it cannot be done at once", async () => {
+    project
+      .answer("pulumi up", { update: { errors: ["ended with status 3"] } }, { update: {} })
+      .answer("pulumi stack history", { stdout: history([NEW, "failed"], LIVE) })
+      .answer("pulumi stack import", {})
+      .answer("ssh docker inspect", { status: 255, stderr: "Connection refused" });
+    const replaced = { stdout: exported({ replacedBot: "id-failed" }) };
+    project.answer("pulumi stack export", { stdout: exported() }, ...Array<Reply>(3).fill(replaced), {
+      stdout: exported(),
+    });
+    const { stderr } = await project.run(["deploy"]);
+    assert.match(stderr, /; a1a1a1a is back\.$/);
+    assert.equal(project.calls("pulumi stack import").length, 1);
+  });
+
+  it("it compares everything where a container has stopped, and builds an image anew that is gone", async () => {
+    const stopped = listed().replace("id-proxy running", "id-proxy exited");
+    project.answer("ssh check-server.sh", { stdout: stopped });
+    assert.equal((await project.run(["deploy"])).status, 0);
+    assert.deepEqual([flags(), updates().length], [["--refresh"], 2]);
+    project
+      .answer("ssh check-server.sh", { stdout: listed().replace(/^image=.*\n/, "") })
+      .answer("ssh build-image.sh", {});
+    assert.equal((await project.run(["deploy", OLD])).status, 0);
+    assert.deepEqual([flags(), updates().length], [["--replace"], 4]);
+  });
+
+  it("it leaves a bot that the state does not know to the swap", async () => {
+    const more = [`container=${DOCKER.bot} id-lost exited ${OLD}`];
+    project
+      .answer("ssh check-server.sh", { stdout: listed({ without: ["id-bot"], more }) })
+      .answer("pulumi stack export", { stdout: exported() }, { stdout: exported({ without: "id-bot" }) })
+      .answer("pulumi refresh", {});
+    const { status } = await project.run(["deploy"]);
+    assert.equal(status, 0);
+    assert.deepEqual(project.calls("ssh docker rm"), []);
+  });
+
+  /** The copy of a container that an upgrade of the database makes. */
+  const copy = listed({ more: [`container=${DOCKER.database} id-copy exited copy`] });
+
+  it("it removes what else the state does not know, while the proxy holds the requests", async () => {
+    project
+      .answer("ssh check-server.sh", { stdout: copy }, { stdout: copy }, { stdout: listed() })
       .answer("pulumi refresh", {})
       .answer("ssh hold-requests.sh", { status: 1, stderr: "no proxy" })
       .answer("ssh docker stop", { status: 1 })
@@ -51,35 +135,50 @@ describe("deploy, where state and server differ:", function () {
     const calls = project
       .calls()
       .map(({ name, command }) => (name.startsWith("ssh docker") ? command : name));
-    assert.deepEqual(calls.slice(calls.indexOf("ssh hold-requests.sh")), [
+    const at = calls.indexOf("ssh hold-requests.sh");
+    assert.deepEqual(calls.slice(at, at + 4), [
       "ssh hold-requests.sh",
-      "docker stop id-lost",
-      "docker rm --force id-lost",
-      ...["pulumi stack history", "pulumi up", "ssh await-healthy.sh"],
+      "docker stop id-copy",
+      "docker rm --force id-copy",
+      "pulumi up",
     ]);
   });
 
   it("and stops where that cannot be removed", async () => {
-    const more = [`container ${DOCKER.bot} id-lost exited ${OLD}`];
     project
-      .answer("ssh list-containers.sh", { stdout: listed({ more }) })
+      .answer("ssh check-server.sh", { stdout: copy })
+      .answer("pulumi up", { update: { then: "touch gone-ahead" } })
       .answer("pulumi refresh", {})
       .answer("ssh hold-requests.sh", {})
       .answer("ssh docker stop", {})
       .answer("ssh docker rm", { status: 1, stderr: "device is busy" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 1);
-    assert.match(stderr, /The container training_bot is left over and could not be removed: device is busy/);
-    assert.equal(project.calls("pulumi up").length, 0);
+    assert.match(stderr, /The container training_bot_db is left over and could not be removed: device is bu/);
+    assert.ok(!existsSync(join(project.directory, "gone-ahead")));
   });
 
   it("it lets a data volume leave the stack that is not wanted any more", async () => {
     project.configure({ commit: OLD, database: { volume: "other_volume" } });
-    project.answer(`pulumi state unprotect`, {});
+    project
+      .answer("pulumi stack export", { stdout: exported() }, { stdout: exported({ unprotected: true }) })
+      .answer("pulumi state unprotect", {});
     const { status } = await project.run(["deploy"]);
     assert.equal(status, 0);
     const [unprotect] = project.calls("pulumi state unprotect");
     assert.equal(unprotect?.args[2], urn(TYPES.volume, "database-data"));
+  });
+
+  it("and does not begin again and again where that has no effect", async () => {
+    project.configure({ commit: OLD, database: { volume: "other_volume" } });
+    project.answer("pulumi state unprotect", {});
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^error: What had to be put right first \(unprotect\) was done and is still not right\./,
+    );
+    assert.equal(updates().length, 2);
   });
 
   it("and stops where it cannot", async () => {
@@ -95,7 +194,7 @@ describe("deploy, where state and server differ:", function () {
     const empty = JSON.stringify({ deployment: {} });
     project
       .answer("pulumi stack export", { stdout: elsewhere }, { stdout: elsewhere }, { stdout: empty })
-      .answer("ssh list-containers.sh", { stdout: "" })
+      .answer("ssh check-server.sh", { stdout: "" })
       .answer("pulumi stack import", {});
     const { status, stdout } = await project.run(["deploy"]);
     assert.equal(status, 0);
@@ -113,7 +212,7 @@ describe("deploy, where state and server differ:", function () {
   it("and says why where the state cannot be changed", async () => {
     project
       .answer("pulumi stack export", { stdout: exported({ hostKey: "ssh-ed25519 AAAAOTHER" }) })
-      .answer("ssh list-containers.sh", { stdout: "" })
+      .answer("ssh check-server.sh", { stdout: "" })
       .answer("pulumi stack import", { status: 1, stderr: "error: no space" });
     const { status, stderr } = await project.run(["deploy"]);
     assert.deepEqual([status, stderr], [1, "error: The state could not be changed: error: no space"]);
@@ -122,11 +221,11 @@ describe("deploy, where state and server differ:", function () {
   it("it touches nothing that this stack did not make", async () => {
     const foreign = listed({
       without: ["id-proxy"],
-      more: [`container ${DOCKER.proxy} id-other running -`],
+      more: [`container=${DOCKER.proxy} id-other running -`],
     });
     const state = exported().replace('"id":"id-proxy"', '"id":""');
     project
-      .answer("ssh list-containers.sh", { stdout: foreign })
+      .answer("ssh check-server.sh", { stdout: foreign })
       .answer("pulumi stack export", { stdout: state })
       .answer("pulumi refresh", {});
     const { status, stderr } = await project.run(["deploy"]);
@@ -148,26 +247,44 @@ describe("deploy and another update", function () {
     project.close();
   });
 
+  /** As Pulumi refuses on a backend of files. */
+  const locked = (pid: number) => ({
+    status: 255,
+    stderr: `error: the stack is currently locked by 1 lock(s).\n  file:///1.json: created by ann@${hostname()} (pid ${pid}) at 2026-01-01T00:00:00Z`,
+  });
+
   it("that has the stack: it names the holder, and changes nothing", async () => {
-    project.lock({ pid: process.pid, hostname: hostname() });
+    project.answer("pulumi up", locked(process.pid));
     const { status, stderr } = await project.run(["deploy", "--wait", "0"]);
     assert.equal(status, 3);
     assert.match(
       stderr,
       new RegExp(`^error: The stack is locked by ann@${hostname()} \\(process ${process.pid}, since 20`),
     );
-    assert.deepEqual(project.called(), ["ssh find-commit.sh"]);
+    assert.equal(project.calls("pulumi up").length, 1);
+    assert.ok(!project.called().includes("ssh await-healthy.sh"));
   });
 
   it("that was killed: it says how to go on, and goes on with --recover", async () => {
-    project.lock({ pid: 2 ** 22 + 1, hostname: hostname() });
+    project.answer("pulumi up", locked(2 ** 22 + 1), { update: {} });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 3);
     assert.match(stderr, /killed in the middle: ann@.* continue with: \.\/delivery deploy --recover/);
-    project.answer("pulumi cancel", { talk: "rm -r state" });
+    project.answer("pulumi cancel", {});
     const recovered = await project.run(["deploy", "--recover"]);
     assert.deepEqual([recovered.status, recovered.stderr], [0, ""]);
     assert.ok(project.calls("pulumi cancel")[0]?.args.includes("--yes"));
+    const called = project.called();
+    assert.ok(called.indexOf("pulumi cancel") < called.lastIndexOf("pulumi up"));
+  });
+
+  it("that comes between a repair and what follows it: it names the holder", async () => {
+    project
+      .answer("ssh check-server.sh", { stdout: listed({ without: ["id-bot"] }) })
+      .answer("pulumi refresh", locked(process.pid));
+    const { status, stderr } = await project.run(["deploy", "--wait", "0"]);
+    assert.equal(status, 3);
+    assert.match(stderr, /^error: The stack is locked by ann@/);
   });
 
   it("whose lock cannot be taken: it says why", async () => {
@@ -187,19 +304,5 @@ describe("deploy and another update", function () {
     assert.equal(status, 3);
     assert.match(stderr, /The stack is locked by another update; wait for it/);
     assert.equal(project.calls("pulumi up").length, 1);
-  });
-
-  it("on a backend that Pulumi names itself", async () => {
-    project.lock({ pid: process.pid, hostname: hostname() });
-    const backend = { url: `file://~/state?no_tmp_dir=true` };
-    project.answer("pulumi whoami", { stdout: JSON.stringify(backend) });
-    const { status } = await project.run(["deploy", "--wait", "0"], { PULUMI_BACKEND_URL: undefined });
-    assert.equal(status, 3);
-  });
-
-  it("on a backend out of reach: it says so", async () => {
-    project.answer("pulumi whoami", { status: 1, stderr: "error: no login" });
-    const { status, stderr } = await project.run(["deploy"], { PULUMI_BACKEND_URL: undefined });
-    assert.deepEqual([status, stderr], [1, "error: Pulumi's backend is out of reach: error: no login"]);
   });
 });

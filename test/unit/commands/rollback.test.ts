@@ -1,16 +1,27 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parse } from "yaml";
 import { FakeProject } from "../fake-tools.ts";
 import { answerRelease, history, NEW, OLD } from "../live-stack.ts";
+
+const RELEASES = [
+  [NEW, "succeeded"],
+  [OLD, "succeeded", { repository: "/old", port: 4000 }],
+] as const;
 
 describe("rollback", function () {
   this.timeout(60_000);
   let project: FakeProject;
 
   beforeEach(() => {
-    project = answerRelease(new FakeProject({ commit: NEW })).answer("pulumi stack history", {
-      stdout: history([NEW, "succeeded"], [OLD, "succeeded", { repository: "/old", port: 4000 }]),
-    });
+    project = answerRelease(new FakeProject({ commit: NEW })).answer(
+      "pulumi stack history",
+      // When the command begins, under the update's lock, and when the update has ended.
+      { stdout: history(...RELEASES) },
+      { stdout: history(...RELEASES) },
+      { stdout: history([OLD, "succeeded"], ...RELEASES) },
+    );
   });
   afterEach(() => {
     project.close();
@@ -20,7 +31,7 @@ describe("rollback", function () {
     const { status, stdout, stderr } = await project.run(["rollback"]);
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, new RegExp(`^rolling test back to ${OLD}, live on 2026-01-19T00:00:00.000Z`));
-    assert.match(stdout, /rollback: a1a1a1a is live \(before: b2b2b2b\)/);
+    assert.match(stdout, /^rollback: a1a1a1a is live \(before: b2b2b2b\)/m);
     const { config } = parse(project.read("Pulumi.test.yaml")) as { config: Record<string, unknown> };
     assert.deepEqual(
       [config["hockey:commit"], config["hockey:app"]],
@@ -36,5 +47,34 @@ describe("rollback", function () {
     assert.equal(status, 1);
     assert.match(stderr, /^error: No release of ffff is known\. What can be rolled back to:\n {2}b2b2/);
     assert.deepEqual(project.called(), ["pulumi stack history"]);
+  });
+
+  it("is refused where another release was made while it waited for the lock", async () => {
+    const now = history(["c3".repeat(20), "succeeded"], ...RELEASES);
+    project.answer("pulumi stack history", { stdout: history(...RELEASES) }).answer("pulumi up", {
+      update: { first: project.answerLater("pulumi stack history", { stdout: now }), then: "touch released" },
+    });
+    const { status, stderr } = await project.run(["rollback"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /^error: Another release was made meanwhile; look at .* Nothing was changed\.$/);
+    assert.equal(project.calls("pulumi up").length, 1);
+    assert.ok(!existsSync(join(project.directory, "released")));
+  });
+
+  it("goes on where an update failed meanwhile: what is wanted is the same", async () => {
+    const now = history(["c3".repeat(20), "failed"], ...RELEASES);
+    project.answer("pulumi stack history", { stdout: history(...RELEASES) }, { stdout: now });
+    const { status } = await project.run(["rollback"]);
+    assert.equal(status, 0);
+  });
+
+  it("is refused where the history cannot be read under the lock", async () => {
+    project.answer(
+      "pulumi stack history",
+      { stdout: history(...RELEASES) },
+      { status: 1, stderr: "error: no bucket" },
+    );
+    const { status, stderr } = await project.run(["rollback"]);
+    assert.deepEqual([status, stderr], [1, "error: The stack's history cannot be read: error: no bucket"]);
   });
 });

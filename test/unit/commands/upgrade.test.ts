@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { FakeProject } from "../fake-tools.ts";
-import { answerRelease, DOCKER, OLD } from "../live-stack.ts";
+import { answerRelease, DOCKER, exported, OLD } from "../live-stack.ts";
 
 describe("database upgrade", function () {
   this.timeout(60_000);
@@ -24,7 +24,10 @@ esac`,
 
   beforeEach(() => {
     project = answerRelease(new FakeProject({ commit: OLD }));
-    project.answer("pulumi state unprotect", {});
+    const unprotected = { stdout: exported({ unprotected: true }) };
+    project.answer("pulumi state unprotect", {
+      talk: project.answerLater("pulumi stack export", unprotected),
+    });
   });
   afterEach(() => {
     project.close();
@@ -107,9 +110,10 @@ esac`,
   it("goes back with the stack where Pulumi cannot switch the containers", async () => {
     project
       .answer("ssh upgrade-db.sh", script(`echo ready; hear go && echo moved; hear switched || exit 1`))
-      .answer("pulumi up", {}, { status: 1, stderr: "error: no image" }, {});
+      .answer("pulumi up", { update: {} }, { update: { errors: ["no image"] } }, { update: {} });
     const { status, stderr } = await upgrade();
     assert.equal(status, 1);
+    assert.match(stderr, /^no image$/m);
     assert.match(
       stderr,
       /error: The upgrade failed: Pulumi could not switch the containers \(see above\)\. PostgreSQL 13 runs as before\.$/,
@@ -122,7 +126,7 @@ esac`,
   it("says so where the stack cannot go back with it", async () => {
     project
       .answer("ssh upgrade-db.sh", script(`echo ready; hear go && echo moved; hear switched || exit 1`))
-      .answer("pulumi up", {}, { status: 1 });
+      .answer("pulumi up", { update: {} }, { update: { errors: ["no image"] } });
     const { status, stderr } = await upgrade();
     assert.equal(status, 1);
     assert.match(
@@ -168,12 +172,12 @@ esac`,
   it("says so where the stack cannot finish it", async () => {
     project
       .answer("ssh upgrade-db.sh", script("exit 1", `17 ${NEW_VOLUME}`))
-      .answer("pulumi up", { status: 1 });
+      .answer("pulumi up", { update: { errors: ["no image"] } });
     const { status, stderr } = await upgrade();
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /^error: PostgreSQL 17 runs, but the stack could not follow \(see above\); try again\.$/,
+      /\nerror: PostgreSQL 17 runs, but the stack could not follow \(see above\); try again\.$/,
     );
     assert.equal(database(), undefined);
   });
