@@ -8,8 +8,11 @@
  * given up within UNHEALTHY_SECONDS; one that starts too slowly for its health check to fail loses requests.
  */
 
-/** Requests in flight get this long to finish before the bot is stopped all the same. */
-export const DRAIN_SECONDS = 20;
+/**
+ * Requests in flight get this long to finish before the bot is stopped all the same. Most take less; WebSockets and streams
+ * never end, and would make every release wait.
+ */
+export const DRAIN_SECONDS = 5;
 /** Between SIGTERM and SIGKILL: what is in flight, and the poller's last answer. */
 export const BOT_STOP_SECONDS = 30;
 /** A release that neither gets healthy nor fails is given up after this. */
@@ -20,7 +23,10 @@ export const STEADY_SECONDS = 5;
 export const HOLD_SECONDS = 120;
 /** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
 export const UPGRADE_HOLD_SECONDS = 900;
-/** Caddy gives up on a held request after this (scripts/server/container/Caddyfile). */
+/**
+ * Caddy gives up on a held request after this (scripts/server/container/Caddyfile). It counts from the request's turn: the
+ * first 128 have theirs at once, the others when one of those ends.
+ */
 export const PROXY_HOLD_SECONDS = 60;
 /** Answers under way get this long when the proxy itself is stopped. */
 export const PROXY_STOP_SECONDS = 30;
@@ -41,8 +47,19 @@ export const GIT_SECONDS = 20;
 export const BOT_MEMORY = 512;
 /** PostgreSQL's memory: four times its default shared_buffers (128 MiB). */
 export const DATABASE_MEMORY = 512;
-/** Caddy's memory; a held request costs some 50 KiB. */
-export const PROXY_MEMORY = 256;
+/**
+ * Caddy's memory: twice what it has needed with PROXY_REQUESTS and PROXY_UPLOADS, each of the largest size, held at once
+ * (230 MiB). A limit that is raised counts at once; Caddy collects its garbage for the old one until it is started again.
+ */
+export const PROXY_MEMORY = 512;
+/** As many requests may be inside the proxy, held or with the bot; others get 503 at once. One that is held costs 70 KiB. */
+export const PROXY_REQUESTS = 2000;
+/** The same for requests with bodies from 10 kB on, or of unknown length: no crowd of slow ones may take all places. */
+export const PROXY_UPLOADS = 200;
+/** As many requests may be with the bot at once: all that come when the gate opens fit into a queue of 128 connections. */
+export const BOT_REQUESTS = 96;
+/** The same for the uploads. */
+export const BOT_UPLOADS = 32;
 /** Against a fork bomb in the bot or in PostgreSQL; threads count too. */
 export const CONTAINER_PIDS = 256;
 

@@ -98,7 +98,7 @@ describe("a call of a script", () => {
     assert.deepEqual(words, ["env", "CONTAINER=bot", "LOG_LINES=5", "bash", "-s"]);
     const hold = uploadedCall("hold-requests.sh", settings(), {});
     assert.deepEqual(hold.slice(1, -2), [
-      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=120", "DRAIN_SECONDS=20"],
+      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=120", "DRAIN_SECONDS=5"],
     ]);
   });
 
