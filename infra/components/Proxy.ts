@@ -26,7 +26,8 @@ interface ProxyArgs {
 }
 
 /**
- * Caddy before the bot: the only container that publishes a port. It holds requests while the bot is replaced.
+ * Caddy before the bot: the only container that publishes a port. It holds requests while the bot is replaced. Its memory
+ * is raised in place.
  *
  * On the server: a container, and a volume for certificates. A changed Caddyfile is taken over without dropping a
  * connection; replacing the container (another domain, port or image) refuses connections for a second. Deleting it

@@ -1,13 +1,17 @@
 # shellcheck shell=bash
-# The proxy's gate: while it is closed, Caddy's health check of the bot fails, and requests wait. Takes PROXY, and GATE:
-# the file in the proxy container's memory that closes it. A restart of the container opens it.
+# The proxy's gate: while it is closed, requests wait (container/Caddyfile). Takes PROXY, and GATE: the file in the proxy
+# container's memory that closes it. A restart of the container opens it.
 
-# Caddy asks for the gate's state every 200 ms (container/Caddyfile); after three times that it has noticed.
-readonly NOTICE_SECONDS=0.6
+# A request that looked at the gate just before it closed has only to be passed on, which takes milliseconds, before it
+# counts as in flight.
+readonly PASSING_SECONDS=0.2
 
+# How many requests the bot has, by its address, which the container's environment names. What waits has none.
 in_flight() {
-  docker exec "$PROXY" wget -q -O - http://127.0.0.1:2019/reverse_proxy/upstreams |
-    awk -v RS=, -F: '/"num_requests"/ { sum += $2 } END { print sum + 0 }'
+  # shellcheck disable=SC2016 # for the shell in the container
+  docker exec "$PROXY" sh -c 'wget -q -O - http://127.0.0.1:2019/reverse_proxy/upstreams | tr "{" "\n" |
+    sed -n "s/^\"address\":\"$UPSTREAM\",\"num_requests\":\([0-9]*\).*/\1/p"' |
+    awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 # Closes the gate and returns when no request is in flight any more, at the latest after DRAIN_SECONDS. The gate opens
@@ -18,10 +22,12 @@ hold_requests() {
   local deadline
   is_running "$PROXY" || return 0
   gate_token=$$-$RANDOM
-  # Only the newest hold may open the gate: an earlier timer finds another token in the file.
+  # First what opens the gate again. Only the newest hold may: an earlier timer finds another token in the file.
   docker exec -d "$PROXY" sh -c \
-    'echo "$0" >"$2"; sleep "$1"; if [ "$(cat "$2")" = "$0" ]; then rm "$2"; fi' "$gate_token" "$HOLD_SECONDS" "$GATE"
-  sleep "$NOTICE_SECONDS"
+    'sleep "$1"; if [ "$(cat "$2")" = "$0" ]; then rm "$2"; fi' "$gate_token" "$HOLD_SECONDS" "$GATE"
+  # shellcheck disable=SC2016 # for the shell in the container
+  docker exec "$PROXY" sh -c 'echo "$0" >"$1"' "$gate_token" "$GATE"
+  sleep "$PASSING_SECONDS"
   deadline=$((SECONDS + DRAIN_SECONDS))
   while (($(in_flight) > 0 && SECONDS < deadline)); do sleep 0.1; done
 }
