@@ -81,6 +81,15 @@ describe("commands that look", function () {
       assert.match(stdout, /^when \(UTC\) .*\n2026-01-20 00:00 +a1a1a1a .*succeeded$/);
     });
 
+    it("reads no more of the state than it shows, or little more", async () => {
+      await project.run(["history", "4"]);
+      await project.run(["status"]);
+      const sizes = project
+        .calls("pulumi stack history")
+        .map(({ args }) => args[args.indexOf("--page-size") + 1]);
+      assert.deepEqual(sizes, ["9", "11"]);
+    });
+
     it("prints them with their configuration, without secrets", async () => {
       const { stdout } = await project.run(["history", "--json"]);
       const [first] = JSON.parse(stdout) as { config: object }[];
