@@ -124,7 +124,7 @@ export class FakeProject {
   /** A lock as an update leaves it in the state. */
   lock(holder: { pid: number; hostname: string }): void {
     mkdirSync(this.locks, { recursive: true });
-    const content = { username: "ann", timestamp: "2026-01-01T00:00:00Z", ...holder };
+    const content = { username: "ann", timestamp: new Date().toISOString(), ...holder };
     writeFileSync(join(this.locks, "1.json"), JSON.stringify(content));
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import { TYPES } from "../../../infra/model/names.ts";
 import { FakeProject } from "../fake-tools.ts";
-import { answerRelease, DOCKER, exported, listed, OLD, urn } from "../live-stack.ts";
+import { answerRelease, DOCKER, exported, history, listed, NEW, OLD, urn } from "../live-stack.ts";
 
 describe("deploy, where state and server differ:", function () {
   // Each command starts a process, which takes seconds on a busy machine.
@@ -154,7 +154,9 @@ describe("deploy and another update", function () {
     assert.equal(status, 3);
     assert.match(
       stderr,
-      new RegExp(`^error: The stack is locked by ann@${hostname()} \\(process ${process.pid}, since 20`),
+      new RegExp(
+        `^error: The stack is locked by ann@${hostname()} \\(what it is doing .*; process ${process.pid}, since 20.* UTC\\), which still runs`,
+      ),
     );
     assert.deepEqual(project.called(), ["ssh find-commit.sh"]);
   });
@@ -168,6 +170,28 @@ describe("deploy and another update", function () {
     const recovered = await project.run(["deploy", "--recover"]);
     assert.deepEqual([recovered.status, recovered.stderr], [0, ""]);
     assert.ok(project.calls("pulumi cancel")[0]?.args.includes("--yes"));
+  });
+
+  it("that runs: --recover does not take its lock", async () => {
+    project.lock({ pid: process.pid, hostname: hostname() });
+    for (const args of [["deploy"], ["rollback"], ["database", "upgrade", "17"]]) {
+      project.answer("ssh upgrade-db.sh", { stdout: "13 training_bot_db_data\n" });
+      project.answer("pulumi stack history", { stdout: history([OLD, "succeeded"], [NEW, "succeeded"]) });
+      const { status, stderr } = await project.run([...args, "--recover"]);
+      assert.equal(status, 3);
+      assert.match(
+        stderr,
+        /^error: --recover takes the stack from an update that was killed, and ann@.* still runs; wait/,
+      );
+    }
+    assert.deepEqual(project.calls("pulumi cancel"), []);
+  });
+
+  it("on another machine: --recover takes its lock, as the operator says that it was killed", async () => {
+    project.lock({ pid: process.pid, hostname: "elsewhere" });
+    project.answer("pulumi cancel", { talk: "rm -r state" });
+    assert.equal((await project.run(["deploy", "--recover"])).status, 0);
+    assert.equal(project.calls("pulumi cancel").length, 1);
   });
 
   it("whose lock cannot be taken: it says why", async () => {
@@ -185,7 +209,7 @@ describe("deploy and another update", function () {
       PULUMI_BACKEND_URL: "https://x",
     });
     assert.equal(status, 3);
-    assert.match(stderr, /The stack is locked by another update; wait for it/);
+    assert.match(stderr, /The stack is locked by another update \(.*\); wait for it/);
     assert.equal(project.calls("pulumi up").length, 1);
   });
 
