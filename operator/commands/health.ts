@@ -22,6 +22,8 @@ const UNREACHABLE_FILE = ".ssh/unreachable.json";
 interface Findings {
   verdicts: Verdict[];
   isUnreachable: boolean;
+  /** Why there is no report. */
+  fault?: string;
   /** The state of the last run, on the server and on this machine. */
   last: AlertState | null;
   /** Updates that wait at Telegram, if it could be asked. */
@@ -59,6 +61,7 @@ export default define({
       await showLogs(server, verdicts);
     }
     if (alert) await sendNews(stack, server, findings);
+    if (findings.fault !== undefined) console.error(`error: ${findings.fault}`);
     return isUnreachable ? UNREACHABLE : STATUS[worst(verdicts)];
   },
 });
@@ -73,9 +76,10 @@ async function examine(stack: Stack, server: Server): Promise<Findings> {
     return { verdicts, isUnreachable: false, last: { ...report.remembered, failing }, pending, token };
   } catch (error) {
     // Nothing is known of the other checks, so none of them has broken or recovered.
-    const verdict = { check: "server", level: "critical", text: (error as Error).message } as const;
+    const fault = (error as Error).message;
+    const verdict = { check: "server", level: "critical", text: fault } as const;
     const isUnreachable = error instanceof UnreachableError;
-    return { verdicts: [verdict], isUnreachable, last: local };
+    return { verdicts: [verdict], isUnreachable, fault, last: local };
   }
 }
 

@@ -20,6 +20,11 @@ import { rawConfig } from "./fixtures.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
+/** A secret as a stack's file has it. */
+const SECURE = { secure: "v1:AAAAAAAAAAA=:AAAAAAAAAAAAAAAA" };
+/** The secrets that no stack can do without. */
+const SECRETS = { postgresPassword: SECURE, telegramToken: SECURE, secretKey: SECURE };
+
 /** What a tool says to one call, and how it ends. */
 export interface Reply {
   stdout?: string;
@@ -79,7 +84,7 @@ export class FakeProject {
   /** Writes the stack's configuration file anew. */
   configure(changes: Record<string, unknown> = {}): void {
     const { commit, server, app } = rawConfig();
-    const keys = Object.entries({ commit, server, app, ...changes }).filter(
+    const keys = Object.entries({ commit, server, app, ...SECRETS, ...changes }).filter(
       ([, value]) => value !== undefined,
     );
     const config = Object.fromEntries(keys.map(([key, value]) => [`hockey:${key}`, value]));

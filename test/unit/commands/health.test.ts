@@ -213,6 +213,7 @@ describe("health", function () {
     const first = await project.run(["health"]);
     assert.equal(first.status, 3);
     assert.match(first.stdout, /^critical +server +The server does not answer at bot\.example\.org:22/m);
+    assert.match(first.stderr, /^error: The server does not answer at bot\.example\.org:22 .*$/);
     assert.equal(receiver.requests.length, 2);
     assert.equal((await project.run(["health"])).status, 3);
     assert.equal(receiver.requests.length, 2);
@@ -225,8 +226,8 @@ describe("health", function () {
 
   it("ends with 2 where the server answers and cannot report", async () => {
     project.answer("ssh report-status.sh", { status: 1, stderr: "no docker" });
-    const { status, stdout } = await project.run(["health"]);
-    assert.equal(status, 2);
+    const { status, stdout, stderr } = await project.run(["health"]);
+    assert.deepEqual([status, stderr], [2, "error: no docker"]);
     assert.match(stdout, /^critical +server +no docker$/m);
   });
 
