@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename } from "node:path";
+import { messageOf } from "./pulumi.ts";
+import { notedUpdate } from "./update-notes.ts";
 
 /** A lock as Pulumi writes it to a file. */
 export interface LockFile {
@@ -68,13 +70,17 @@ function read(path: string): string | undefined {
   }
 }
 
-/** @param find gives the process of this machine with an id */
-export function describeLock(lock: LockFile, find: (pid: number) => Process | undefined = findProcess): Lock {
+/**
+ * @param find gives the process of this machine with an id
+ * @param noted gives what the process of this machine was doing that took a lock at a time
+ */
+export function describeLock(lock: LockFile, find = findProcess, noted = notedUpdate): Lock {
   const { username, hostname: host, pid, timestamp } = lock;
   const isHere = host === hostname();
   const found = isHere ? find(pid) : undefined;
   const holder = found !== undefined && isHolder(found, timestamp) ? found : undefined;
-  const doing = holder && whatIsDone(holder.command ?? []);
+  const seen = holder && whatIsDone(holder.command ?? []);
+  const doing = seen ?? (isHere ? noted(pid, timestamp) : undefined);
   const words = doing ?? "what it is doing is not known here";
   return {
     holder: `${username}@${host} (${words}; process ${pid}, since ${inWords(timestamp)})`,
@@ -93,8 +99,8 @@ function isHolder({ command = [], began }: Process, since: string): boolean {
 
 /** What a command of Pulumi's is doing, in the words of the history: `deploy 4f2c91e, by ann`. */
 function whatIsDone(command: string[]): string | undefined {
-  const message = command[command.indexOf("--message") + 1];
-  if (command.includes("--message") && message !== undefined) return message;
+  const message = messageOf(command);
+  if (message !== undefined) return message;
   const verb = command.slice(1).find((word) => /^[a-z]+$/.test(word));
   return isPulumi(command) && verb !== undefined ? `pulumi ${verb}` : undefined;
 }

@@ -2,10 +2,20 @@ import { userInfo } from "node:os";
 import { OperatorError } from "./command.ts";
 import { type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import { projectName, type Stack } from "./stack.ts";
+import { noteUpdate } from "./update-notes.ts";
 
 /** Runs Pulumi's command line on a stack. */
 export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): Promise<CommandResult> {
-  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], options);
+  const message = messageOf(args);
+  const started = (pid: number) => {
+    if (message !== undefined) noteUpdate(pid, message);
+  };
+  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], { started, ...options });
+}
+
+/** What the history is to say of a command. */
+export function messageOf(args: string[]): string | undefined {
+  return args.includes("--message") ? args[args.indexOf("--message") + 1] : undefined;
 }
 
 /** One update as the stack's history keeps it. */

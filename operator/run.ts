@@ -17,6 +17,8 @@ export interface RunOptions {
   show?: ("stdout" | "stderr")[];
   /** Seconds. */
   timeout?: number;
+  /** Is told the process id. */
+  started?: (pid: number) => void;
 }
 
 // The programs that scripts/bootstrap installed come first.
@@ -47,15 +49,17 @@ export async function begin(command: string, args: string[]): Promise<Running> {
 
 /** Runs a command to its end, successful or not. @throws OperatorError when there is no such program */
 export async function run(command: string, args: string[], options: RunOptions = {}): Promise<CommandResult> {
-  const { input = "", show = [], timeout } = options;
+  const { input = "", show = [], timeout, started } = options;
   const execa = await loadExeca();
-  const result = await execa(command, args, {
+  const child = execa(command, args, {
     ...{ cwd: PROJECT, env, input },
     stdout: show.includes("stdout") ? "inherit" : "pipe",
     stderr: show.includes("stderr") ? ["inherit", "pipe"] : "pipe",
     timeout: timeout && timeout * 1000,
     reject: false,
   });
+  if (child.pid !== undefined) started?.(child.pid);
+  const result = await child;
   if (result.code === "ENOENT") {
     throw new OperatorError(`There is no ${command} on this machine; install it with scripts/bootstrap.`);
   }

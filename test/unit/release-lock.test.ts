@@ -13,6 +13,7 @@ import {
 } from "../../operator/lock.ts";
 import { describeLock, findProcess, type Lock, type Process } from "../../operator/lock-holder.ts";
 import type { Stack } from "../../operator/stack.ts";
+import { notedUpdate } from "../../operator/update-notes.ts";
 
 /** Above every process id that Linux gives. */
 const NO_PROCESS = 2 ** 22 + 1;
@@ -98,6 +99,7 @@ describe("the holder of a lock", () => {
     describeLock(
       { username: "ann", hostname: hostname(), pid: 42, timestamp: SINCE, ...changes },
       () => found,
+      () => undefined,
     );
   const PULUMI = ["/home/ann/.tools/bin/pulumi", "up", "--yes"];
   const at = (seconds: number) => Date.parse(SINCE) / 1000 + seconds;
@@ -117,6 +119,26 @@ describe("the holder of a lock", () => {
       });
     });
   }
+
+  it("did what this machine has noted, where its process is gone", () => {
+    const file = { username: "ann", hostname: hostname(), pid: 42, timestamp: SINCE };
+    const began = Date.parse(SINCE);
+    const notes = [
+      { pid: 41, message: "deploy other", began },
+      { pid: 42, message: "deploy later", began: began + 60_000 },
+      { pid: 42, message: "deploy 4f2c91e, by ann", began: began - 59_000 },
+      { pid: 42, message: "deploy earlier", began: began - 60_000 },
+    ];
+    const noted = (pid: number, since: string) => notedUpdate(pid, since, notes);
+    const { holder, state } = describeLock(file, () => undefined, noted);
+    assert.equal(state, "dead");
+    assert.match(holder, /\(deploy 4f2c91e, by ann; process 42, /);
+    assert.match(describeLock({ ...file, pid: 43 }, () => undefined, noted).holder, /not known here/);
+    assert.match(
+      describeLock({ ...file, hostname: "elsewhere" }, () => undefined, noted).holder,
+      /not known here/,
+    );
+  });
 
   it("is not a process that began later with its id, and does what that says no more", () => {
     const later = { command: ["sshd", "--message", "x"], began: at(61) };

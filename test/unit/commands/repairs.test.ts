@@ -172,6 +172,23 @@ describe("deploy and another update", function () {
     assert.ok(project.calls("pulumi cancel")[0]?.args.includes("--yes"));
   });
 
+  it("that was killed: it says what that was doing, where it began here", async () => {
+    // What was noted before may be damaged.
+    project.write(".ssh/updates.json", "damaged");
+    // Pulumi takes its lock, and is killed with its command.
+    const locks = `${project.directory}/state/.pulumi/locks/organization/hockey/test`;
+    const holder = `{"pid":$$,"username":"ann","hostname":"${hostname()}","timestamp":"$(date -u +%FT%TZ)"}`;
+    const talk = `mkdir -p ${locks}; echo "${holder.replaceAll('"', '\\"')}" >${locks}/1.json; exit 255`;
+    project.answer("pulumi up", { talk });
+    await project.run(["deploy"]);
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 3);
+    assert.match(
+      stderr,
+      /^error: An earlier update was killed in the middle: ann@\S+ \(deploy b2b2b2b, by ann; process \d+, since /m,
+    );
+  });
+
   it("that runs: --recover does not take its lock", async () => {
     project.lock({ pid: process.pid, hostname: hostname() });
     for (const args of [["deploy"], ["rollback"], ["database", "upgrade", "17"]]) {
