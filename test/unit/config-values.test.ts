@@ -128,7 +128,16 @@ describe("a stack's file", () => {
 
   it("is accepted with secrets that nothing can read, and gives its plain part", () => {
     const raw = { ...sealed(rawConfig()), sshPrivateKey: ENCRYPTED, environment: { KEY: ENCRYPTED } };
-    const { name, server, ...more } = checkStored({ ...raw, githubSecrets: ENCRYPTED }, isSecret);
+    const whole: Record<string, unknown> = { ...raw, githubSecrets: ENCRYPTED };
+    const { name, server, ...more } = checkStored(whole, (key) => key in whole);
+    assert.equal(
+      refusal(raw, (key) => key in raw),
+      "",
+    );
+    assert.equal(
+      refusal(sealed(rawConfig()), (key) => key in rawConfig()),
+      "",
+    );
     assert.deepEqual([name, server.host], ["training_bot", "bot.example.org"]);
     assert.ok(!("secretKey" in more) && !("environment" in more));
   });
@@ -175,7 +184,9 @@ describe("a stack's file", () => {
     assert.deepEqual(missing({ ...key, githubSecrets: { [url]: ENCRYPTED } }), [
       `githubSecrets.${passphrase}`,
     ]);
-    assert.deepEqual(missing({ ...key, githubSecrets: ENCRYPTED }), []);
+    assert.equal(refusal({ ...raw, ...key, githubSecrets: ENCRYPTED }), "");
+    // What is missing for one's own use comes first.
+    assert.match(refusal({ ...raw, name: "My Bot" }), /has one fault;.*\n {2}name: is not valid/);
     assert.deepEqual(missing({ github: { ...github, manage: false } }), []);
   });
 
