@@ -11,9 +11,11 @@ source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
 source "${BASH_SOURCE[0]%/*}/lib/memory.sh"
 
-# The bot answers within two seconds whatever state it is in, and a page that is held may wait for a while.
+# The bot answers within two seconds whatever state it is in, and a page that is held may wait for a while. While the bot
+# does not answer, only the proxy's own page is to be expected.
 readonly BOT_SECONDS=5
 readonly PAGE_SECONDS=10
+readonly PROXY_SECONDS=2
 
 # Names, numbers and times only: nothing here needs escaping, and a space ends each field. What may be empty comes last.
 # `.ID` is in Docker's own words; with the `.Id` of its JSON, a missing label would read "<no value>".
@@ -103,13 +105,8 @@ database_is_ready() {
   fi
 }
 
-# Whether the gate is closed, then the public page: a closed gate holds that, and what it would answer means nothing.
-gate_and_page() {
-  if gate_is_closed; then
-    echo "true "
-  else
-    echo "false $(ask 127.0.0.1 "$PUBLIC_PORT" "$HEALTH_PATH" "$PAGE_SECONDS" "${DOMAIN:-localhost}")"
-  fi
+gate() {
+  if gate_is_closed; then echo true; else echo false; fi
 }
 
 certificate() {
@@ -122,11 +119,15 @@ token() {
   if [[ ${WITH_TOKEN-} == yes ]]; then docker exec "$BOT" printenv TELEGRAM_TOKEN | head -n 1; fi
 }
 
-# The bot's whole answer, and the milliseconds that it took.
-bot_health() {
-  local began=${EPOCHREALTIME/[.,]/} answer=''
-  if [[ -n ${address[$BOT]-} ]]; then answer=$(ask "${address[$BOT]}" "$PORT" "$HEALTH_PATH" "$BOT_SECONDS" "${address[$BOT]}"); fi
-  printf '"health":"%s","healthMilliseconds":%s,' "$answer" "$(((${EPOCHREALTIME/[.,]/} - began) / 1000))"
+# The bot's whole answer, the milliseconds that it took, and the public page. A closed gate holds that, and what it would
+# answer means nothing.
+answers() {
+  local began=${EPOCHREALTIME/[.,]/} health='' milliseconds page='' seconds=$PAGE_SECONDS
+  if [[ -n ${address[$BOT]-} ]]; then health=$(ask "${address[$BOT]}" "$PORT" "$HEALTH_PATH" "$BOT_SECONDS" "${address[$BOT]}"); fi
+  milliseconds=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+  if [[ -z $health ]]; then seconds=$PROXY_SECONDS; fi
+  if [[ $1 == false ]]; then page=$(ask 127.0.0.1 "$PUBLIC_PORT" "$HEALTH_PATH" "$seconds" "${DOMAIN:-localhost}"); fi
+  printf '"health":"%s","healthMilliseconds":%s,"page":"%s",' "$health" "$milliseconds" "$page"
 }
 
 # SIZE FREE in bytes of the file system that a directory is on, which this user may not be able to read.
@@ -151,11 +152,11 @@ remembered() {
 
 main() {
   local names=("$BOT" "$DATABASE_CONTAINER" "$PROXY") size free load
-  local root facts backups zone gate_and_page certificate memory ready token
+  local root facts backups zone gate certificate memory ready token
   # Each start of docker's command takes a while, so what can runs side by side.
   begin facts docker container inspect --format "$FACTS" "${names[@]}"
   begin root docker info --format '{{.DockerRootDir}}'
-  begin gate_and_page gate_and_page
+  begin gate gate
   begin certificate certificate
   begin token token
   begin backups last_backups
@@ -170,18 +171,18 @@ main() {
   read -r -d '' load </proc/loadavg || true
   finish memory
   finish ready
-  finish gate_and_page
+  finish gate
   finish certificate
   finish token
   finish backups
   finish zone
   if [[ -n $token ]]; then echo "token=$token"; fi
   printf '{"clock":%(%s)T,"containers":%s,"memory":%s,"databaseReady":%s,"gateClosed":%s,' \
-    -1 "$(containers "${names[@]}")" "$memory" "$ready" "${gate_and_page% *}"
+    -1 "$(containers "${names[@]}")" "$memory" "$ready" "$gate"
   # Last and alone: what this script itself keeps busy is no part of the time that an answer takes.
-  bot_health
-  printf '"page":"%s","disk":{"size":%s,"free":%s},"load":"%s","timeZone":"%s",' \
-    "${gate_and_page#* }" "$size" "$free" "${load% * *}" "$zone"
+  answers "$gate"
+  printf '"disk":{"size":%s,"free":%s},"load":"%s","timeZone":"%s",' \
+    "$size" "$free" "${load% * *}" "$zone"
   printf '"certificate":"%s",%s,"drift":%s,"remembered":%s}\n' \
     "$certificate" "$backups" "$(remembered "$DRIFT")" "$(remembered "$HEALTH")"
 }

@@ -249,6 +249,43 @@ describe("the report of a server", function () {
     }
   });
 
+  it("does not wait long for a page while the bot does not answer", async () => {
+    const held = createServer((socket) => socket.on("error", () => undefined));
+    await new Promise<void>((resolve) => held.listen(0, "127.0.0.1", resolve));
+    try {
+      const began = Date.now();
+      const PUBLIC_PORT = String((held.address() as AddressInfo).port);
+      const { report: found } = await report(RUNNING, { PORT: "1", PUBLIC_PORT });
+      assert.deepEqual([found.health, found.page], ["", ""]);
+      assert.ok(Date.now() - began < 8000);
+    } finally {
+      held.close();
+    }
+  });
+
+  it("has what the bot and the page answer", async () => {
+    const web = createServer((socket) => {
+      let asked = "";
+      socket
+        .on("error", () => undefined)
+        .on("data", (data) => {
+          asked += data.toString();
+          const [, host = ""] = asked.split("\r\n");
+          if (asked.endsWith("\r\n\r\n")) socket.end(`HTTP/1.0 200 OK\r\n\r\n${host}`);
+        });
+    });
+    await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+    try {
+      const port = String((web.address() as AddressInfo).port);
+      const { report: found } = await report(RUNNING, { PORT: port, PUBLIC_PORT: port });
+      const text = (base64: string) => Buffer.from(base64, "base64").toString().split("\r\n\r\n")[1];
+      assert.deepEqual([text(found.health), text(found.page)], ["Host: 127.0.0.1", "Host: localhost"]);
+      assert.ok(found.healthMilliseconds >= 0);
+    } finally {
+      web.close();
+    }
+  });
+
   it("has the newest backup, the newest verified one, and what commands keep", async () => {
     const entries = [
       '{"file":"a","verified":true,"x":1}',
