@@ -11,7 +11,9 @@ import type { Network } from "./Network.ts";
 import type { Server } from "./Server.ts";
 
 /** Caddy's configuration, as the file on the server that the proxy reads. */
-export function caddyfile({ startSeconds }: AppSettings): ServerFile & { content: string } {
+export function caddyfile({
+  startSeconds,
+}: Pick<AppSettings, "startSeconds">): ServerFile & { content: string } {
   const file = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
   return { ...file, content: file.content.replace("{{PROXY_HOLD}}", `${proxyHoldSeconds(startSeconds)}s`) };
 }

@@ -4,9 +4,18 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import { join } from "node:path";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DRAIN_SECONDS, HOLD_SECONDS, PROXY_MEMORY, PROXY_REQUESTS } from "../../infra/model/limits.ts";
+import { caddyfile } from "../../infra/components/Proxy.ts";
+import {
+  DRAIN_SECONDS,
+  holdSeconds,
+  PROXY_MEMORY,
+  PROXY_REQUESTS,
+  START_SECONDS,
+} from "../../infra/model/limits.ts";
 import { IN_CONTAINER } from "../../infra/model/paths.ts";
 import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
 import { docker, dockerSucceeds, run } from "../../sandbox/docker.ts";
@@ -86,6 +95,7 @@ class FakeBot {
 class RealProxy {
   readonly name: string;
   target: Target = { host: "", port: 0 };
+  private directory?: string;
 
   constructor(name: string) {
     this.name = name;
@@ -98,7 +108,7 @@ class RealProxy {
       ...["--memory", `${PROXY_MEMORY}m`, "--memory-swap", `${PROXY_MEMORY}m`],
       ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"],
       ...["--tmpfs", `${IN_CONTAINER.gateDirectory}:size=64k,mode=0700`],
-      ...["--volume", `${join(SERVER_SCRIPTS, "container")}:${IN_CONTAINER.caddyDirectory}:ro`],
+      ...["--volume", `${await this.configuration()}:${IN_CONTAINER.caddyDirectory}:ro`],
       ...["--env", `SITE=${site}`, "--env", `UPSTREAM=${bot.host}:${bot.port}`, IMAGE],
     ]);
     this.target = {
@@ -110,6 +120,17 @@ class RealProxy {
 
   async remove(): Promise<void> {
     await dockerSucceeds(["rm", "--force", "--volumes", this.name]);
+    if (this.directory !== undefined) await rm(this.directory, { recursive: true });
+    this.directory = undefined;
+  }
+
+  /** A directory with the Caddyfile as the stack puts it on a server. */
+  private async configuration(): Promise<string> {
+    this.directory = await mkdtemp(join(tmpdir(), "proxy-"));
+    const { path, content } = caddyfile({ startSeconds: START_SECONDS });
+    await writeFile(join(this.directory, basename(path)), content);
+    await chmod(this.directory, 0o755);
+    return this.directory;
   }
 
   inspect(format: string): Promise<string> {
@@ -122,7 +143,7 @@ class RealProxy {
     const script = `set -euo pipefail; source ${lib}/common.sh; source ${lib}/gate.sh; ${call}`;
     const env = {
       ...{ PROXY: this.name, GATE: IN_CONTAINER.gate },
-      ...{ HOLD_SECONDS: String(HOLD_SECONDS), DRAIN_SECONDS: String(DRAIN_SECONDS) },
+      ...{ HOLD_SECONDS: String(holdSeconds(START_SECONDS)), DRAIN_SECONDS: String(DRAIN_SECONDS) },
     };
     return run("bash", ["-c", script], { env });
   }
