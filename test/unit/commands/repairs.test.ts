@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { TYPES } from "../../../infra/model/names.ts";
 import { FakeProject, type Reply } from "../fake-tools.ts";
 import { answerRelease, DOCKER, exported, history, listed, LIVE, NEW, OLD, urn } from "../live-stack.ts";
@@ -248,10 +248,14 @@ describe("deploy and another update", function () {
   });
 
   /** As Pulumi refuses on a backend of files. */
-  const locked = (pid: number) => ({
-    status: 255,
-    stderr: `error: the stack is currently locked by 1 lock(s).\n  file:///1.json: created by ann@${hostname()} (pid ${pid}) at 2026-01-01T00:00:00Z`,
-  });
+  /** What Pulumi says of the lock of a process of this machine, which is there. */
+  const locked = (pid: number) => {
+    project.lock({ pid, hostname: hostname() });
+    return { status: 255, stderr: saidOf(String(pid), new Date().toISOString()) };
+  };
+  const LOCK = "state/.pulumi/locks/organization/hockey/test/1.json";
+  const saidOf = (pid: string, since: string) =>
+    `error: the stack is currently locked by 1 lock(s).\n  file://${project.directory}/${LOCK}: created by ann@${hostname()} (pid ${pid}) at ${since}`;
 
   it("that has the stack: it names the holder, and changes nothing", async () => {
     project.answer("pulumi up", locked(process.pid));
@@ -293,10 +297,12 @@ describe("deploy and another update", function () {
     // What was noted before may be damaged.
     project.write(".ssh/updates.json", "damaged");
     // Pulumi takes its lock, and is killed with its command.
-    const locks = `${project.directory}/state/.pulumi/locks/organization/hockey/test`;
     const holder = `{"pid":$$,"username":"ann","hostname":"${hostname()}","timestamp":"$(date -u +%FT%TZ)"}`;
-    const talk = `mkdir -p ${locks}; echo "${holder.replaceAll('"', '\\"')}" >${locks}/1.json; exit 255`;
-    project.answer("pulumi up", { talk });
+    const lock = join(project.directory, LOCK);
+    const take = `mkdir -p ${dirname(lock)}; echo "${holder.replaceAll('"', '\\"')}" >${lock}; exit 255`;
+    const read = (key: string) => `$(sed 's/.*"${key}":"\\?\\([^",]*\\).*/\\1/' ${lock})`;
+    const meet = `echo "${saidOf(read("pid"), read("timestamp"))}" >&2; exit 255`;
+    project.answer("pulumi up", { talk: take }, { talk: meet });
     await project.run(["deploy"]);
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 3);
