@@ -20,7 +20,9 @@ readonly PROXY_SECONDS=2
 # Names, numbers and times only: nothing here needs escaping, and a space ends each field. What may be empty comes last.
 # `.ID` is in Docker's own words; with the `.Id` of its JSON, a missing label would read "<no value>".
 readonly CONTAINER='{"name":"{{slice .Name 1}}","status":"{{.State.Status}}","health":"{{with .State.Health}}{{.Status}}{{end}}","started":"{{.State.StartedAt}}","created":"{{.Created}}","restarts":{{.RestartCount}},"outOfMemory":{{.State.OOMKilled}},"commit":"{{index .Config.Labels "'"$REVISION_LABEL"'"}}","image":"{{.Image}}","memoryLimit":{{.HostConfig.Memory}}}'
-readonly FACTS='{{slice .Name 1}} {{.ID}} {{.State.Pid}} {{.HostConfig.Memory}} '$CONTAINER' {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+# The bot's token alone of all that is in its environment, and only on request.
+readonly TOKEN=${WITH_TOKEN:+'{{range .Config.Env}}{{if eq (index (split . "=") 0) "TELEGRAM_TOKEN"}}{{slice . 15}}{{end}}{{end}}'}
+readonly FACTS='{{slice .Name 1}} {{.ID}} {{.State.Pid}} {{.HostConfig.Memory}} '$CONTAINER" token:$TOKEN"' {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
 
 # begin NAME COMMAND...: runs a command beside this script. `finish NAME` waits for it and fills the variable NAME with
 # what it has printed; its standard error and exit status are lost.
@@ -38,11 +40,12 @@ finish() {
 }
 
 # What Docker knows of the containers, by their names; nothing of one that is gone.
-declare -A id=() pid=() limit=() container=() address=()
+declare -A id=() pid=() limit=() container=() token=() address=()
 learn() {
-  local name id_ pid_ limit_ container_ address_
-  while read -r name id_ pid_ limit_ container_ address_; do
+  local name id_ pid_ limit_ container_ token_ address_
+  while read -r name id_ pid_ limit_ container_ token_ address_; do
     id[$name]=$id_ pid[$name]=$pid_ limit[$name]=$limit_ container[$name]=$container_ address[$name]=$address_
+    token[$name]=${token_#token:}
   done
 }
 
@@ -114,11 +117,6 @@ certificate() {
   docker exec "$PROXY" sh -c 'cat "$1"/caddy/certificates/*/"$0"/"$0".crt' "$DOMAIN" "$CERTIFICATES" | base64 -w 0
 }
 
-# One line, so that nothing in it can pass for the report.
-token() {
-  if [[ ${WITH_TOKEN-} == yes ]]; then docker exec "$BOT" printenv TELEGRAM_TOKEN | head -n 1; fi
-}
-
 # The bot's whole answer, the milliseconds that it took, and the public page. A closed gate holds that, and what it would
 # answer means nothing.
 answers() {
@@ -152,13 +150,12 @@ remembered() {
 
 main() {
   local names=("$BOT" "$DATABASE_CONTAINER" "$PROXY") size free load
-  local root facts backups zone gate certificate memory ready token
+  local root facts backups zone gate certificate memory ready
   # Each start of docker's command takes a while, so what can runs side by side.
   begin facts docker container inspect --format "$FACTS" "${names[@]}"
   begin root docker info --format '{{.DockerRootDir}}'
   begin gate gate
   begin certificate certificate
-  begin token token
   begin backups last_backups
   begin zone time_zone
   finish facts
@@ -173,10 +170,9 @@ main() {
   finish ready
   finish gate
   finish certificate
-  finish token
   finish backups
   finish zone
-  if [[ -n $token ]]; then echo "token=$token"; fi
+  if [[ -n ${token[$BOT]-} ]]; then echo "token=${token[$BOT]}"; fi
   printf '{"clock":%(%s)T,"containers":%s,"memory":%s,"databaseReady":%s,"gateClosed":%s,' \
     -1 "$(containers "${names[@]}")" "$memory" "$ready" "$gate"
   # Last and alone: what this script itself keeps busy is no part of the time that an answer takes.
