@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { configError, ConfigError, describe } from "./model/config-errors.ts";
-import { Config, OBJECT_KEYS, type Plain, type Secret, SECRET_KEYS } from "./model/schema.ts";
+import { checkConfig, parseValue } from "./model/config-check.ts";
+import { ConfigError } from "./model/config-errors.ts";
+import type { Plain, Secret } from "./model/schema.ts";
 
 /**
  * The only reader of the stack's configuration. Everything else gets typed, complete, checked settings.
@@ -8,9 +9,6 @@ import { Config, OBJECT_KEYS, type Plain, type Secret, SECRET_KEYS } from "./mod
  * Every key is described in infra/model/config-errors.ts and in Pulumi.yaml. All faults of a configuration are reported
  * at once, before anything on the server is touched.
  */
-
-/** Without these secrets the workflows reach neither the state nor the secrets in it. */
-const NEEDED_BY_WORKFLOWS = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"];
 
 /**
  * A whole configuration. Secrets are secret Outputs, which Pulumi never stores or shows in clear, with two exceptions:
@@ -22,16 +20,6 @@ export type Settings = Plain &
     [Key in Exclude<keyof Secret, "sshPrivateKey" | "githubSecrets">]: pulumi.Output<Secret[Key]>;
   };
 
-/** The missing keys that the workflows need. */
-function missingForGitHub(config: Partial<Plain & Secret> = {}): string[] {
-  const { github, githubSecrets = {}, sshPrivateKey } = config;
-  if (!github?.manage) return [];
-  return [
-    ...(sshPrivateKey === undefined ? ["sshPrivateKey"] : []),
-    ...NEEDED_BY_WORKFLOWS.filter((name) => !(name in githubSecrets)).map((name) => `githubSecrets.${name}`),
-  ];
-}
-
 /**
  * Checks a raw configuration: keys without the project's prefix, objects already parsed.
  *
@@ -39,19 +27,8 @@ function missingForGitHub(config: Partial<Plain & Secret> = {}): string[] {
  * @throws ConfigError with every fault at once
  */
 export function parseConfig(raw: Record<string, unknown>, isSecret: (key: string) => boolean): Settings {
-  const result = Config.safeParse(raw, { reportInput: true });
-  const faults = (result.error?.issues ?? []).flatMap(describe);
-  for (const key of SECRET_KEYS) {
-    if (raw[key] !== undefined && !isSecret(key)) {
-      faults.push(`${key}: is stored in clear; set it again with \`pulumi config set --secret ${key}\``);
-    }
-  }
-  for (const key of missingForGitHub(result.data)) {
-    faults.push(`${key}: is missing; with \`github.manage\` it is passed on to the workflows`);
-  }
-  if (!result.success || faults.length > 0) throw configError(faults);
   const { postgresPassword, telegramToken, secretKey, sshPrivateKey, githubSecrets, environment, ...plain } =
-    result.data;
+    checkConfig(raw, isSecret);
   return {
     ...plain,
     postgresPassword: pulumi.secret(postgresPassword),
@@ -73,6 +50,7 @@ export function loadConfig(): Settings {
   const all = pulumi.runtime.allConfig();
   // The SDK's type declarations leave this function out.
   const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
+  // Pulumi gives every value as text.
   const raw = Object.fromEntries(
     Object.entries(all)
       .filter(([key]) => key.startsWith(prefix))
@@ -83,15 +61,5 @@ export function loadConfig(): Settings {
   } catch (error) {
     // Pulumi shows a RunError without a stack trace.
     throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
-  }
-}
-
-/** Pulumi gives every value as text: objects as JSON, all else as it is. */
-function parseValue(key: string, value: string): unknown {
-  if (!OBJECT_KEYS.includes(key)) return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
   }
 }

@@ -93,13 +93,23 @@ export function define<const P extends Positionals = None, const O extends Optio
           const explained = explainUsage(message, args, usageOf(positionals), flags);
           console.error(`error: ${explained}; see ./delivery ${name} --help`);
         } else {
-          console.error(`error: ${message}`);
+          for (const line of withCauseLast(message)) console.error(line);
         }
         const status = error instanceof OperatorError ? error.status : EXIT.failed;
         process.exitCode = status === EXIT.failed ? failure : status;
       }
     },
   };
+}
+
+/**
+ * The lines of an error message as they are shown. The cause comes last, where a log is read first; what belongs to it stands
+ * above, with the sentence that heads it.
+ */
+export function withCauseLast(message: string): string[] {
+  const [first = "", ...details] = message.split("\n");
+  const [, cause = first, heading] = details.length > 0 ? (/^(.*[.;]) ([^.;]+:)$/.exec(first) ?? []) : [];
+  return [...(heading === undefined ? [] : [heading]), ...details, `error: ${cause}`];
 }
 
 function flagsOf([name, { type, alias = [], default: preset }]: [string, Options]): string[] {

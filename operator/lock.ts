@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { homedir, hostname } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import timers from "node:timers/promises";
 import { EXIT, OperatorError } from "./command.ts";
+import { describeLock, type Lock, type LockFile, UNKNOWN_HOLDER } from "./lock-holder.ts";
 import { pulumi } from "./pulumi.ts";
 import { readState } from "./release/state.ts";
 import { lastLine, run } from "./run.ts";
@@ -11,74 +12,54 @@ import { projectName, type Stack } from "./stack.ts";
 /** Seconds between two tries while another update has the stack. */
 const LOCK_PAUSE = 3;
 
-/** What has the stack. */
-export interface Lock {
-  /** The user, machine, process and time, as far as Pulumi tells. */
-  holder: string;
-  /** Whether that was a process of this machine that does not run any more. */
-  dead: boolean;
-}
-
 /** Another update has the stack. The message names it and says what to do. */
 export class LockedError extends OperatorError {
   readonly lock: Lock;
 
   constructor(lock: Lock) {
-    const { holder, dead } = lock;
-    super(
-      dead
-        ? `An earlier update was killed in the middle: ${holder} still holds the stack's lock and does not run any more; continue with: ./delivery deploy --recover`
-        : `The stack is locked by ${holder}; wait for it, or, if it was killed, continue with: ./delivery deploy --recover`,
-      EXIT.locked,
-    );
+    super(sentenceOf(lock), EXIT.locked);
     this.lock = lock;
+  }
+}
+
+function sentenceOf({ holder, state }: Lock): string {
+  switch (state) {
+    case "running":
+      return `The stack is locked by ${holder}, which still runs; wait for it.`;
+    case "dead":
+      return `An earlier update was killed in the middle: ${holder} still holds the stack's lock and does not run any more; continue with: ./delivery deploy --recover`;
+    case "unknown":
+      return `The stack is locked by ${holder}; wait for it, or, if it was killed, continue with: ./delivery deploy --recover`;
   }
 }
 
 /** @param stderr what Pulumi said @throws LockedError when it refused because of a lock */
 export function throwIfLocked(stderr: string): void {
   if (!/currently locked|another update is currently in progress/i.test(stderr)) return;
-  const [, username, host = "", pid, timestamp = ""] =
-    /created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
-  throw new LockedError(
-    username === undefined
-      ? UNKNOWN_HOLDER
-      : describeLock({ username, hostname: host, pid: Number(pid), timestamp }),
-  );
+  const [, url = "", username, host = "", pid, timestamp = ""] =
+    /(\S*): created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
+  if (username === undefined) throw new LockedError(UNKNOWN_HOLDER);
+  const lock = describeLock({ username, hostname: host, pid: Number(pid), timestamp });
+  const [, path] = /^file:\/\/(\/[^?]*)$/.exec(url) ?? [];
+  // An update gives its lock back before its process ends: one whose lock is gone was not killed.
+  const hasEnded = lock.state === "dead" && path !== undefined && !existsSync(path);
+  throw new LockedError(hasEnded ? { ...lock, state: "unknown" } : lock);
 }
 
-/** What is known of a lock on a backend that does not show its locks. */
-const UNKNOWN_HOLDER: Lock = { holder: "another update", dead: false };
-
-/** A lock as Pulumi writes it to a file. */
-interface LockFile {
-  username: string;
-  hostname: string;
-  pid: number;
-  timestamp: string;
-}
-
-function describeLock({ username, hostname: host, pid, timestamp }: LockFile): Lock {
-  const dead = host === hostname() && !isAlive(pid);
-  return { holder: `${username}@${host} (process ${pid}, since ${timestamp})`, dead };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** @param directory of one stack's locks; it need not exist */
+/** The lock in a directory, the one whose holder runs before any other. @param directory of one stack's locks; it need not exist */
 export function readLock(directory: string): Lock | undefined {
   const files = existsSync(directory) ? readdirSync(directory) : [];
-  const file = files.find((name) => name.endsWith(".json"));
-  if (file === undefined) return undefined;
+  const locks = files
+    .filter((name) => name.endsWith(".json"))
+    .flatMap((name) => readLockFile(join(directory, name)) ?? []);
+  return locks.find(({ state }) => state === "running") ?? locks[0];
+}
+
+function readLockFile(path: string): Lock | undefined {
   try {
-    return describeLock(JSON.parse(readFileSync(join(directory, file), "utf8")) as LockFile);
+    const lock = describeLock(JSON.parse(readFileSync(path, "utf8")) as LockFile);
+    // An update gives its lock back before its process ends.
+    return lock.state === "dead" && !existsSync(path) ? undefined : lock;
   } catch (error) {
     // The update has ended meanwhile.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
@@ -134,7 +115,8 @@ export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): 
     try {
       return await action();
     } catch (error) {
-      if (!(error instanceof LockedError) || error.lock.dead || Date.now() >= deadline) throw error;
+      if (!(error instanceof LockedError) || error.lock.state === "dead" || Date.now() >= deadline)
+        throw error;
       if (!told) console.log(`waiting up to ${wait} s for ${error.lock.holder}`);
       told = true;
       await timers.setTimeout(LOCK_PAUSE * 1000);
@@ -142,8 +124,21 @@ export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): 
   }
 }
 
-/** Takes the stack from an update that was killed. */
+/**
+ * Takes the stack from an update that was killed. One that cannot be seen from here is taken for killed, as the operator
+ * says.
+ *
+ * @throws OperatorError when its process still runs on this machine
+ */
 export async function takeLock(stack: Stack): Promise<void> {
+  const directory = await lockDirectory(stack);
+  const lock = directory === undefined ? undefined : readLock(directory);
+  if (lock?.state === "running") {
+    throw new OperatorError(
+      `--recover takes the stack from an update that was killed, and ${lock.holder} still runs; wait for it.`,
+      EXIT.locked,
+    );
+  }
   const { status, stderr } = await pulumi(stack, ["cancel", "--yes"]);
   if (status !== 0) throw new OperatorError(`The stack's lock cannot be taken: ${lastLine(stderr)}`);
 }

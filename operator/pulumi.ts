@@ -2,10 +2,20 @@ import { userInfo } from "node:os";
 import { OperatorError } from "./command.ts";
 import { type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import { projectName, type Stack } from "./stack.ts";
+import { noteUpdate } from "./update-notes.ts";
 
 /** Runs Pulumi's command line on a stack. */
 export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): Promise<CommandResult> {
-  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], options);
+  const message = messageOf(args);
+  const started = (pid: number) => {
+    if (message !== undefined) noteUpdate(pid, message);
+  };
+  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], { started, ...options });
+}
+
+/** What the history is to say of a command. */
+export function messageOf(args: string[]): string | undefined {
+  return args.includes("--message") ? args[args.indexOf("--message") + 1] : undefined;
 }
 
 /** One update as the stack's history keeps it. */
@@ -31,13 +41,38 @@ interface HistoryEntry {
 }
 
 /** More entries than a stack has; the command line asks for a number. */
-const ALL = "10000";
+const ALL = 10_000;
 
 /** Everything that was ever done to the stack, newest first. @throws OperatorError when the state is out of reach */
-export async function readHistory(stack: Stack, timeout?: number): Promise<Update[]> {
-  const { status, stdout, stderr } = await pulumi(stack, ["stack", "history", "--json", "--page-size", ALL], {
-    timeout,
-  });
+export function readHistory(stack: Stack): Promise<Update[]> {
+  return readPage(stack, ALL);
+}
+
+/**
+ * The newest updates, at most so many: without previews, refreshes and the like. Pulumi reads a file of the state for
+ * each entry, which takes seconds for a long history in a bucket.
+ *
+ * @throws OperatorError when the state is out of reach
+ */
+export async function newestUpdates(stack: Stack, count: number, timeout?: number): Promise<Update[]> {
+  return pickUpdates(count, (size) => readPage(stack, size, timeout));
+}
+
+/** Reads more and more of a history until it has enough updates. @param read gives so many of the newest entries */
+export async function pickUpdates(
+  count: number,
+  read: (size: number) => Promise<Update[]>,
+): Promise<Update[]> {
+  for (let size = 2 * count + 1; ; size = ALL) {
+    const entries = await read(size);
+    const updates = entries.filter(({ kind }) => kind === "update");
+    if (updates.length >= count || entries.length < size) return updates.slice(0, count);
+  }
+}
+
+async function readPage(stack: Stack, size: number, timeout?: number): Promise<Update[]> {
+  const question = ["stack", "history", "--json", "--page-size", String(size)];
+  const { status, stdout, stderr } = await pulumi(stack, question, { timeout });
   if (status !== 0) throw new OperatorError(`The stack's history cannot be read: ${lastLine(stderr)}`);
   return parseHistory(stdout, projectName());
 }

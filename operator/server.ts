@@ -56,7 +56,7 @@ export class Server {
 
   /** Starts one command to talk to. */
   async converse(words: string[]): Promise<RemoteSession> {
-    return new RemoteSession(await begin("ssh", await this.sshArguments(words)));
+    return new RemoteSession(begin("ssh", await this.sshArguments(words)));
   }
 
   private async sshArguments(words: string[]): Promise<string[]> {

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
+import { checkStored, ENCRYPTED, parseValue } from "../infra/model/config-check.ts";
 import { ConfigError } from "../infra/model/config-errors.ts";
-import { type PlainSettings, parsePlainConfig } from "../infra/model/schema.ts";
+import type { PlainSettings } from "../infra/model/schema.ts";
 import { OperatorError } from "./command.ts";
 
 /** The project's directory. Commands run in it: infra/model/ssh.ts and Pulumi use paths relative to it. */
@@ -26,12 +27,17 @@ export function openStack(wanted: string | undefined): Stack {
   if (!existsSync(file)) {
     throw new OperatorError(`There is no ${file}; name a stack with --stack (here: ${stacks().join(", ")}).`);
   }
-  const config = readConfig(file);
+  const stored = readStored(file);
+  const config = Object.fromEntries(
+    Object.entries(stored).map(([key, value]) => [key, parseValue(key, withoutSecrets(value))]),
+  );
   try {
-    return { name, file, settings: parsePlainConfig(config), hasKey: "sshPrivateKey" in config };
+    const settings = checkStored(config, (key) => hasSecret(stored[key]));
+    return { name, file, settings, hasKey: "sshPrivateKey" in config };
   } catch (error) {
-    if (error instanceof ConfigError) throw new OperatorError(`${file}: ${error.message}`);
-    throw error;
+    if (!(error instanceof ConfigError)) throw error;
+    const [only = "", another] = error.faults;
+    throw new OperatorError(`${file}: ${another === undefined ? only : error.message}`);
   }
 }
 
@@ -40,17 +46,43 @@ export function projectName(): string {
   return String((parse(readFileSync(join(PROJECT, "Pulumi.yaml"), "utf8")) as { name: unknown }).name);
 }
 
-function readConfig(file: string): Record<string, unknown> {
+/** The program's keys in a stack's file, with their values as they stand there. */
+function readStored(file: string): Record<string, unknown> {
   const prefix = `${projectName()}:`;
-  const { config } = parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> };
-  const own = Object.entries(config ?? {}).filter(([key]) => key.startsWith(prefix));
-  return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)]));
+  const content = parseYaml(file) as { config?: Record<string, unknown> } | null;
+  // A key without a project is this project's.
+  const named = Object.entries(content?.config ?? {}).map(
+    ([key, value]) => [key.includes(":") ? key : `${prefix}${key}`, value] as const,
+  );
+  const own = named.filter(([key]) => key.startsWith(prefix));
+  return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
-/** Replaces encrypted values, which Pulumi writes as `{ secure: … }`: reading them takes the passphrase. */
+/** @throws OperatorError with what is wrong in a line, and which */
+function parseYaml(file: string): unknown {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    const [what = ""] = error.message.split("\n");
+    throw new OperatorError(`${file} is not valid YAML: ${what.replace(/:$/, "")}.`);
+  }
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+/** Pulumi writes an encrypted value as `{ secure: … }`. */
+const isEncrypted = (value: Record<string, unknown>) => typeof value.secure === "string";
+
+/** Whether a value is encrypted, or a part of it: then Pulumi takes all of it for secret. */
+function hasSecret(value: unknown): boolean {
+  return isMap(value) && (isEncrypted(value) || Object.values(value).some(hasSecret));
+}
+
+/** Replaces encrypted values. */
 function withoutSecrets(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  if ("secure" in value) return "[secret]";
+  if (!isMap(value)) return value;
+  if (isEncrypted(value)) return ENCRYPTED;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
 }
 

@@ -11,7 +11,9 @@ import type { Network } from "./Network.ts";
 import type { Server } from "./Server.ts";
 
 /** Caddy's configuration, as the file on the server that the proxy reads. */
-export function caddyfile({ startSeconds }: AppSettings): ServerFile & { content: string } {
+export function caddyfile({
+  startSeconds,
+}: Pick<AppSettings, "startSeconds">): ServerFile & { content: string } {
   const file = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
   return { ...file, content: file.content.replace("{{PROXY_HOLD}}", `${proxyHoldSeconds(startSeconds)}s`) };
 }
@@ -26,7 +28,8 @@ interface ProxyArgs {
 }
 
 /**
- * Caddy before the bot: the only container that publishes a port. It holds requests while the bot is replaced.
+ * Caddy before the bot: the only container that publishes a port. It holds requests while the bot is replaced. Its memory
+ * is raised in place.
  *
  * On the server: a container, and a volume for certificates. A changed Caddyfile is taken over without dropping a
  * connection; replacing the container (another domain, port or image) refuses connections for a second. Deleting it

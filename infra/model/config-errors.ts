@@ -103,7 +103,14 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
 };
 
 /** A configuration that cannot be used; `message` lists every fault, a line each. */
-export class ConfigError extends Error {}
+export class ConfigError extends Error {
+  readonly faults: string[];
+
+  constructor(message: string, faults: string[]) {
+    super(message);
+    this.faults = faults;
+  }
+}
 
 /** One line for a reader: the key, what is wrong with it, an example. Never the value: it may be secret. */
 export function describe(issue: z.core.$ZodIssue): string[] {
@@ -130,9 +137,18 @@ function siblings(parent: string): string[] {
     .map((key) => key.slice(prefix.length));
 }
 
+/** @param key of a secret */
+export const storedInClear = (key: string) =>
+  `${key}: is stored in clear; set it again with \`pulumi config set --secret ${key}\``;
+
+/** @param key that nothing else needs */
+export const missingForWorkflows = (key: string) =>
+  `${key}: is missing; with \`github.manage\` it is passed on to the workflows`;
+
 export function configError(faults: string[]): ConfigError {
   const count = faults.length === 1 ? "one fault" : `${faults.length} faults`;
   return new ConfigError(
     `The configuration has ${count}; nothing was changed.\n${faults.map((fault) => `  ${fault}`).join("\n")}`,
+    faults,
   );
 }

@@ -4,7 +4,7 @@
  * hears that it may.
  */
 
-/** The environment variable with the socket's path; without it nobody but Pulumi has begun the update. */
+/** The environment variable with the socket's path; without it the update was not begun by ./delivery. */
 export const SOCKET = "DELIVERY_SOCKET";
 
 /** What the program says: what check-server.sh has printed, then what it is about. */

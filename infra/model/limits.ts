@@ -5,7 +5,10 @@
  * up a request that it holds, and before the gate opens by itself.
  */
 
-/** Requests in flight get this long to finish before the bot is stopped all the same. */
+/**
+ * Requests in flight get this long to finish before the bot is stopped all the same. Most take less; WebSockets and streams
+ * never end, and would make every release wait.
+ */
 export const DRAIN_SECONDS = 5;
 /** Between SIGTERM and SIGKILL: the poller's last answer. */
 export const BOT_STOP_SECONDS = 15;
@@ -34,7 +37,10 @@ export function holdSeconds(startSeconds: number): number {
 
 /** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
 export const UPGRADE_HOLD_SECONDS = 900;
-/** Caddy gives up on a held request after this: not before the end of any swap. */
+/**
+ * Caddy gives up on a held request after this: not before the end of any swap. It counts from the request's turn: the first
+ * 128 have theirs at once, the others when one of those ends.
+ */
 export function proxyHoldSeconds(startSeconds: number): number {
   return swapSeconds(startSeconds) + 5;
 }
@@ -65,8 +71,19 @@ export const GIT_SECONDS = 20;
 export const BOT_MEMORY = 512;
 /** PostgreSQL's memory: four times its default shared_buffers (128 MiB). */
 export const DATABASE_MEMORY = 512;
-/** Caddy's memory; a held request costs some 50 KiB. */
-export const PROXY_MEMORY = 256;
+/**
+ * Caddy's memory: twice what it has needed with PROXY_REQUESTS and PROXY_UPLOADS, each of the largest size, held at once
+ * (230 MiB). A limit that is raised counts at once; Caddy collects its garbage for the old one until it is started again.
+ */
+export const PROXY_MEMORY = 512;
+/** As many requests may be inside the proxy, held or with the bot; others get 503 at once. One that is held costs 70 KiB. */
+export const PROXY_REQUESTS = 2000;
+/** The same for requests with bodies from 10 kB on, or of unknown length: no crowd of slow ones may take all places. */
+export const PROXY_UPLOADS = 200;
+/** As many requests may be with the bot at once: all that come when the gate opens fit into a queue of 128 connections. */
+export const BOT_REQUESTS = 96;
+/** The same for the uploads. */
+export const BOT_UPLOADS = 32;
 /** Against a fork bomb in the bot or in PostgreSQL; threads count too. */
 export const CONTAINER_PIDS = 256;
 

@@ -14,6 +14,8 @@ export interface RunCommandOptions {
   show?: ("stdout" | "stderr")[];
   /** Seconds after which it is ended. */
   timeout?: number;
+  /** Is told the process id. */
+  started?: (pid: number) => void;
 }
 
 /** How a program ended and what it said, each stream without its last line end. */
@@ -34,6 +36,7 @@ export function runCommand(command: string, args: string[], options: RunCommandO
   const { cwd, env, input = "", show = [], timeout } = options;
   const stdio: StdioOptions = ["pipe", show.includes("stdout") ? "inherit" : "pipe", "pipe"];
   const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
+  if (child.pid !== undefined) options.started?.(child.pid);
   const kept = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
     child[stream]?.setEncoding("utf8").on("data", (text: string) => {

@@ -74,8 +74,10 @@ export const SCRIPTS = {
     facts: [
       ...(["BOT", "DATABASE_CONTAINER", "PROXY", "GATE", "CERTIFICATES", "REVISION_LABEL"] as const),
       ...(["PORT", "HEALTH_PATH", "PUBLIC_PORT", "DOMAIN", "ROLE", "DATABASE"] as const),
-      ...(["BACKUP_MANIFEST", "DRIFT", "HEALTH"] as const),
+      ...(["DATABASE_PORT", "BACKUP_MANIFEST", "DRIFT", "HEALTH"] as const),
     ],
+    /** `yes`: the bot's token comes first. */
+    optional: ["WITH_TOKEN"],
   },
   "restart-bot.sh": {
     facts: [...GATE, ...HEALTH, ...STANDSTILL],

@@ -3,7 +3,7 @@ import { RESTORE_STAGES, STANDSTILL_STAGES, SWITCHING_STAGE, UPGRADE_STAGES } fr
 import * as limits from "./limits.ts";
 import { dockerNames, REVISION_LABEL } from "./names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "./paths.ts";
-import { DATA_DIRECTORY, VERSIONED_DATA_DIRECTORY } from "./postgres.ts";
+import { DATA_DIRECTORY, DATABASE_PORT, VERSIONED_DATA_DIRECTORY } from "./postgres.ts";
 import { databaseVolume, type PlainSettings } from "./schema.ts";
 
 /** The part of a configuration that the facts of a stack follow from. */
@@ -46,6 +46,7 @@ export function stackFacts(settings: StackSettings) {
     domain: proxy.domain ?? "",
     role: database.user,
     database: database.name,
+    databasePort: DATABASE_PORT,
 
     retentionDays: backups.retentionDays,
     keepAtLeast: backups.keepAtLeast,

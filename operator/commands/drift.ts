@@ -34,7 +34,10 @@ export default define({
     // A preview takes no lock: what an update changes meanwhile is no drift.
     await assertUnlocked(stack);
     if (status !== 0 && status !== FOUND_CHANGES) {
-      throw new OperatorError(`Pulumi could not compare: ${(stderr || stdout).trim()}`);
+      const said = (stderr || stdout).trim().split("\n");
+      const last = said.pop() ?? "";
+      if (said.length > 0) console.error(said.join("\n"));
+      throw new OperatorError(`Pulumi could not compare: ${last.trim()}`);
     }
     if (status === FOUND_CHANGES) {
       console.log(stdout.trim());

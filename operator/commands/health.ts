@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { serverPaths } from "../../infra/model/paths.ts";
 import { describeNews, findNews, nextState, pendingUpdates, sendAlert } from "../health/alerts.ts";
 import { judge, type Verdict, worst } from "../health/checks.ts";
-import { type AlertState, readReport } from "../health/report.ts";
+import { type AlertState, readReportAndToken } from "../health/report.ts";
 import { define } from "../command.ts";
 import { pulumi } from "../pulumi.ts";
 import { Server, UnreachableError } from "../server.ts";
@@ -13,7 +13,7 @@ import { verdictTable } from "../table.ts";
 const STATUS = { ok: 0, warning: 1, critical: 2 };
 const UNREACHABLE = 3;
 const LOG_LINES = "100";
-/** Seconds that Pulumi gets to read the bot's token before the container is asked. */
+/** Seconds that Pulumi gets to read the bot's token from the configuration. */
 const TOKEN_SECONDS = 10;
 /** Keeps on this machine that the server did not answer: the server itself cannot. */
 const UNREACHABLE_FILE = ".ssh/unreachable.json";
@@ -22,15 +22,19 @@ const UNREACHABLE_FILE = ".ssh/unreachable.json";
 interface Findings {
   verdicts: Verdict[];
   isUnreachable: boolean;
+  /** Why there is no report. */
+  fault?: string;
   /** The state of the last run, on the server and on this machine. */
   last: AlertState | null;
   /** Updates that wait at Telegram, if it could be asked. */
-  pending: number | undefined;
+  pending?: number;
+  /** The token of the bot that runs. */
+  token?: string;
 }
 
 export default define({
   details:
-    "For machines: the exit status says how bad it is. The channels in `alerts` get one message when a check breaks and one when it recovers. Needs SSH alone; Pulumi's state only for the bot's token, if it can be had.",
+    "For machines: the exit status says how bad it is. The channels in `alerts` get one message when a check breaks and one when it recovers. Needs SSH alone; an alert by Telegram takes the bot's token from Pulumi's configuration, if that can be read.",
   options: {
     json: { type: "boolean", default: false, describe: "Print JSON" },
     alert: {
@@ -48,8 +52,7 @@ export default define({
   async run({ stack: name, json, alert }) {
     const stack = openStack(name);
     const server = new Server(stack);
-    const token = await botToken(stack, server);
-    const findings = await examine(stack, server, token);
+    const findings = await examine(stack, server);
     const { verdicts, isUnreachable } = findings;
     if (json) {
       console.log(JSON.stringify({ level: worst(verdicts), verdicts }, null, 2));
@@ -57,24 +60,26 @@ export default define({
       console.log(verdictTable(verdicts));
       await showLogs(server, verdicts);
     }
-    if (alert) await sendNews(stack, server, findings, token);
+    if (alert) await sendNews(stack, server, findings);
+    if (findings.fault !== undefined) console.error(`error: ${findings.fault}`);
     return isUnreachable ? UNREACHABLE : STATUS[worst(verdicts)];
   },
 });
 
-async function examine(stack: Stack, server: Server, token: string | undefined): Promise<Findings> {
-  const pending = token === undefined ? undefined : await pendingUpdates(apiUrl(stack), token);
+async function examine(stack: Stack, server: Server): Promise<Findings> {
   const local = readUnreachable();
   try {
-    const report = await readReport(server);
+    const { report, token } = await readReportAndToken(server);
+    const pending = await pendingUpdates(apiUrl(stack), token ?? (await configuredToken(stack)));
     const verdicts = judge(report, stack.settings, new Date(), pending);
     const failing = { ...report.remembered?.failing, ...local?.failing };
-    return { verdicts, isUnreachable: false, last: { ...report.remembered, failing }, pending };
+    return { verdicts, isUnreachable: false, last: { ...report.remembered, failing }, pending, token };
   } catch (error) {
     // Nothing is known of the other checks, so none of them has broken or recovered.
-    const verdict = { check: "server", level: "critical", text: (error as Error).message } as const;
+    const fault = (error as Error).message;
+    const verdict = { check: "server", level: "critical", text: fault } as const;
     const isUnreachable = error instanceof UnreachableError;
-    return { verdicts: [verdict], isUnreachable, last: local, pending };
+    return { verdicts: [verdict], isUnreachable, fault, last: local };
   }
 }
 
@@ -82,14 +87,15 @@ async function examine(stack: Stack, server: Server, token: string | undefined):
 async function sendNews(
   stack: Stack,
   server: Server,
-  { verdicts, isUnreachable, last, pending }: Findings,
-  token: string | undefined,
+  { verdicts, isUnreachable, last, pending, token }: Findings,
 ): Promise<void> {
   const { settings } = stack;
   const news = findNews(verdicts, last);
   if (news.broken.length + news.recovered.length > 0) {
     const text = describeNews(`${settings.name} on ${settings.server.host}`, news);
-    const faults = await sendAlert(settings.alerts, token, text, news);
+    // A token that was replaced at Telegram is new in the configuration first.
+    const sender = settings.alerts.telegramChat && ((await configuredToken(stack)) ?? token);
+    const faults = await sendAlert(settings.alerts, sender, text, news);
     for (const fault of faults) console.error(`warning: ${fault}`);
     if (faults.length > 0) return;
   }
@@ -100,14 +106,11 @@ async function sendNews(
 const apiUrl = ({ settings }: Stack) =>
   settings.app.environment.TELEGRAM_API_URL ?? settings.alerts.telegramApiUrl;
 
-/** From the configuration, or from the running container if Pulumi's state is out of reach. */
-async function botToken(stack: Stack, server: Server): Promise<string | undefined> {
-  const configured = await pulumi(stack, ["config", "get", "telegramToken"], { timeout: TOKEN_SECONDS });
-  if (configured.status === 0) return configured.stdout.trim();
-  const running = await server
-    .command(["docker", "exec", stack.settings.name, "printenv", "TELEGRAM_TOKEN"])
-    .catch(() => undefined);
-  return running?.status === 0 ? running.stdout.trim() : undefined;
+/** The bot's token, where Pulumi's state is in reach. It takes Pulumi longer to decrypt than the server to report. */
+async function configuredToken(stack: Stack): Promise<string | undefined> {
+  const question = ["config", "get", "telegramToken"];
+  const answer = await pulumi(stack, question, { timeout: TOKEN_SECONDS }).catch(() => undefined);
+  return answer?.status === 0 ? answer.stdout.trim() : undefined;
 }
 
 async function showLogs(server: Server, verdicts: Verdict[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
-import { readHistory } from "../pulumi.ts";
+import { newestUpdates } from "../pulumi.ts";
 import { openStack } from "../stack.ts";
 import { table } from "../table.ts";
 
@@ -16,9 +16,7 @@ export default define({
   },
   exits: { 1: "the state is out of reach" },
   async run({ stack: name, count, json }) {
-    const updates = (await readHistory(openStack(name)))
-      .filter(({ kind }) => kind === "update")
-      .slice(0, count);
+    const updates = await newestUpdates(openStack(name), count);
     console.log(json ? JSON.stringify(updates, null, 2) : table(HISTORY_COLUMNS, updates.map(historyRow)));
     return undefined;
   },

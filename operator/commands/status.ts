@@ -5,7 +5,7 @@ import { ago } from "../health/figures.ts";
 import { type ContainerReport, readReport, type Report } from "../health/report.ts";
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
-import { readHistory, type Update } from "../pulumi.ts";
+import { newestUpdates, type Update } from "../pulumi.ts";
 import { short } from "../release/history.ts";
 import { Server } from "../server.ts";
 import { openStack, type Stack } from "../stack.ts";
@@ -42,7 +42,7 @@ export default define({
     const stack = openStack(name);
     const [report, history] = await Promise.all([
       readReport(new Server(stack)),
-      readHistory(stack, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
+      newestUpdates(stack, RELEASES, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
     ]);
     const view = viewOf(stack, report, history, new Date());
     if (html !== undefined) {
@@ -64,15 +64,15 @@ export default define({
   },
 });
 
-/** @param history the stack's updates, or why they cannot be read */
+/** @param history the stack's newest updates, or why they cannot be read */
 function viewOf({ name, settings }: Stack, report: Report, history: Update[] | string, now: Date) {
-  const updates = typeof history === "string" ? [] : history.filter(({ kind }) => kind === "update");
+  const updates = typeof history === "string" ? [] : history;
   return {
     title: `${settings.name} on ${settings.server.host} (stack ${name})`,
     time: now.toISOString(),
     verdicts: judge(report, settings, now),
     containers: report.containers.map((container) => containerRow(container, report)),
-    releases: updates.slice(0, RELEASES).map(historyRow),
+    releases: updates.map(historyRow),
     note:
       typeof history === "string" ? history : updates.length === 0 ? "Nothing has been released yet." : "",
   };

@@ -92,8 +92,9 @@ async function post(channel: string, url: string, body: unknown): Promise<string
   }
 }
 
-/** How many updates wait at Telegram for the bot; undefined if Telegram does not answer. Disturbs no poller. */
-export async function pendingUpdates(apiUrl: string, token: string): Promise<number | undefined> {
+/** How many updates wait at Telegram for the bot; undefined if Telegram cannot be asked. Disturbs no poller. */
+export async function pendingUpdates(apiUrl: string, token: string | undefined): Promise<number | undefined> {
+  if (token === undefined) return undefined;
   try {
     const response = await fetch(`${apiUrl}/bot${token}/getWebhookInfo`, {
       signal: AbortSignal.timeout(SECONDS * 1000),

@@ -59,3 +59,14 @@ export interface Report {
 export async function readReport(server: Server): Promise<Report> {
   return JSON.parse(await server.ask("report-status.sh", {})) as Report;
 }
+
+/** The same, and the token that the running bot has; it goes no further than this process. */
+export async function readReportAndToken(server: Server): Promise<{ report: Report; token?: string }> {
+  return splitToken(await server.ask("report-status.sh", { WITH_TOKEN: "yes" }));
+}
+
+/** @param answer a report, after a line `token=` where the script could find the token out */
+export function splitToken(answer: string): { report: Report; token?: string } {
+  const [, token, report = ""] = /^(?:token=(.+)\n)?(.*)$/s.exec(answer) ?? [];
+  return { report: JSON.parse(report) as Report, token };
+}

@@ -89,7 +89,7 @@ export function withReturned(state: ExportedState, id: string): ExportedState {
   const returned = resources.find((resource) => resource.delete && resource.id === id);
   const successor = resources.find(({ urn, delete: old }) => urn === returned?.urn && !old);
   if (returned === undefined || successor === undefined) return state;
-  const { delete: _, ...kept } = returned;
+  const kept = { ...returned, delete: undefined };
   // In the successor's place a resource may depend on no other ones than that did.
   const { dependencies, propertyDependencies } = successor;
   return {

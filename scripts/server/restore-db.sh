@@ -34,12 +34,10 @@ readonly LAST_SECONDS=10
 list() {
   local name age bytes verified
   printf '%-44s %10s %14s  %s\n' BACKUP AGE BYTES VERIFIED
-  while read -r name; do
-    age=$(age_in_words "$(age_of "$name")")
-    bytes=$(stat -c %s "${setting[directory]}/$name")
-    verified=$(is_verified "$name" && echo yes || echo no)
-    printf '%-44s %10s %14s  %s\n' "$name" "$age" "$bytes" "$verified"
-  done < <(backups)
+  while read -r name age bytes verified; do
+    if [[ $verified == true ]]; then verified=yes; else verified=no; fi
+    printf '%-44s %10s %14s  %s\n' "$name" "$(age_in_words "$age")" "$bytes" "$verified"
+  done < <(describe_backups)
   echo "Kept for ${setting[retentionDays]} days, and the newest ${setting[keepAtLeast]} verified ones whatever their age."
 }
 

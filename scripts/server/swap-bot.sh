@@ -47,11 +47,10 @@ end_abandoned() {
   read -r old <"$JOURNAL" || old=''
   say "an earlier swap has lost its guard"
   # What it has done is not known.
-  opened=yes renewed=yes
+  clock
+  opened=$now renewed=yes
   rm -f "$ABANDONED"
   await_docker
-  clock
-  began=$now
   if look_at "$BOT" && [[ $id != "$old" ]]; then
     docker start "$id" >/dev/null
     follow
@@ -62,7 +61,7 @@ end_abandoned() {
 
 # --- the guard
 
-# Whether this swap has let requests in, and has changed the password of the database's role.
+# When this swap has let requests in, and whether it has changed the password of the database's role.
 opened='' renewed=''
 
 # Says a word, or why there is no swap, to `begin`, which then ends.
@@ -84,8 +83,6 @@ guard() {
   trap 'finish $?' EXIT
   trap 'exit 130' INT TERM HUP
   begin_journal
-  clock
-  began=$now
   hold_requests
   if [[ -n $old ]]; then
     docker stop --time "$BOT_STOP_SECONDS" "$old" >/dev/null
@@ -110,16 +107,15 @@ follow() {
     put_back "$fault"
     return 0
   fi
-  # Where the proxy does not run, nothing is held; else the gate opens by itself. That is no fault of the bot's.
-  open_gate || true
-  opened=yes
+  open_gate || say "the proxy does not answer"
   clock
-  held=$((now - began))
+  opened=$now
+  held=$((now - ${closed_at:-$now}))
   mark=$(fingerprint_of "$BOT")
   limit_processes "$BOT"
   if ! grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS"; then
     if ! stays_good "$BOT" "$PROBATION_SECONDS"; then
-      put_back "$fault, $(((now - began) / 1000000)) s after the swap began"
+      put_back "$fault, $(((now - opened) / 1000000)) s after its first good answer"
       return 0
     fi
     echo "$mark" >>"$HEALTHY_FINGERPRINTS"
@@ -219,7 +215,8 @@ end() {
 finish() {
   trap - EXIT
   trap '' INT TERM HUP
-  if [[ ! -e $JOURNAL ]]; then exit "$1"; fi
+  # While the server goes down nothing can be started; the next boot ends the swap.
+  if [[ ! -e $JOURNAL || $(systemctl is-system-running 2>/dev/null) == stopping ]]; then exit "$1"; fi
   put_back "was given up: the swap broke off (see $LOG on the server)"
   [[ -n $told ]] || tell "The bot could not be stopped for the swap; see $LOG on the server. What ran before runs."
   exit 1

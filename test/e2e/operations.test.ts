@@ -120,7 +120,9 @@ describe("operating the bot", () => {
     assert.equal(unknown.exitCode, 1);
     assert.match(
       unknown.output,
-      new RegExp(`No release of 0123456789 is known\\. What can be rolled back to:[\\s\\S]*${before}`),
+      new RegExp(
+        `What can be rolled back to:[\\s\\S]*${before}[\\s\\S]*\nerror: No release of 0123456789 is known\\.`,
+      ),
     );
     assert.equal(await bot.running(), after);
   });

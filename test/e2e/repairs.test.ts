@@ -93,7 +93,10 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     await world.release("main.py", (text) => text.replace(/^raise .*\n/, ""));
     const { exitCode, output } = await refused;
     assert.equal(exitCode, 3, output);
-    assert.match(output, /^error: The stack is locked by \S+@\S+ \(process \d+, since /m);
+    assert.match(
+      output,
+      /^error: The stack is locked by \S+@\S+ \(deploy [0-9a-f]{7}, by \S+; process \d+, since .* UTC\), which still runs/m,
+    );
     assert.equal((await first).exitCode, 0);
     const failed = await second;
     assert.equal(failed.exitCode, 1, failed.output);

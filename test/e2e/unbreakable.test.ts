@@ -107,7 +107,7 @@ describe("a swap that is broken off", () => {
     ),
   ];
   for (const [who, moment, slow] of KILLS) {
-    it(`by a kill -9 of ${who} ${moment} is noticed by nobody${slow ? " @slow" : ""}`, async () => {
+    it(`by a kill -9 of ${who} ${moment} is not noticed${slow ? " @slow" : ""}`, async () => {
       const commit = await bot.slowChange(`${who} ${moment}`);
       const seen = await bot.during(`kill -9 of ${who} ${moment}`, async () => {
         const command = start(commit);
@@ -130,7 +130,7 @@ describe("a swap that is broken off", () => {
     ["while the new bot starts", true],
     ["in the new bot's probation", true],
   ] as const) {
-    it(`because SSH is cut ${moment} is noticed by nobody${slow ? " @slow" : ""}`, async () => {
+    it(`because SSH is cut ${moment} is not noticed${slow ? " @slow" : ""}`, async () => {
       const commit = await bot.change(`cut ${moment}`);
       const seen = await bot.during(`SSH cut ${moment}`, async () => {
         const ended = once(start(commit), "exit");

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withCauseLast } from "../../operator/command.ts";
 import { complete } from "../../operator/completion.ts";
 import { explainUsage, unknownVerb } from "../../operator/mistakes.ts";
 import { VERBS } from "../../operator/verbs.ts";
@@ -192,6 +193,24 @@ describe("a wrong usage", () => {
       assert.equal(status, 1);
       assert.match(stderr, /^error: There is no Pulumi\.staging\.yaml;/);
     }
+  });
+});
+
+describe("an error message", () => {
+  it("is a line that names the cause", () => {
+    assert.deepEqual(withCauseLast("It failed: see a: b."), ["error: It failed: see a: b."]);
+  });
+
+  it("has its cause in the last line, and above it what belongs to that", () => {
+    assert.deepEqual(withCauseLast("It has 2 faults; nothing was changed.\n  a: x\n  b: y"), [
+      ...["  a: x", "  b: y"],
+      "error: It has 2 faults; nothing was changed.",
+    ]);
+    assert.deepEqual(withCauseLast("No 1.2 is known. What there is:\n  a"), [
+      ...["What there is:", "  a"],
+      "error: No 1.2 is known.",
+    ]);
+    assert.deepEqual(withCauseLast("There are:\n  a"), ["  a", "error: There are:"]);
   });
 });
 

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
+import { checkStored, ENCRYPTED, parseValue } from "../../infra/model/config-check.ts";
 import { configError, ConfigError, EXPECTED } from "../../infra/model/config-errors.ts";
 import { Config, OBJECT_KEYS, parsePlainConfig } from "../../infra/model/schema.ts";
-import { withValue } from "./broken.ts";
+import { parseConfig } from "../../infra/config.ts";
+import { BROKEN, withValue } from "./broken.ts";
+import { isSecret, rawConfig } from "./fixtures.ts";
 import { BASE64, github, pem, TEXTS, VALUES } from "./config-values.ts";
 
 /** The value of a key as the schema passes it on; a fault of that key instead where it refuses the value. */
@@ -103,6 +106,95 @@ describe("the plain configuration", () => {
   it("is refused with what is missing and what is not valid", () => {
     assert.match(refusal(withValue("server.hostKey", undefined)), /server\.hostKey: is missing; it needs/);
     assert.match(refusal(withValue("server.hostKey", "x")), /server\.hostKey: is not valid; it needs/);
+  });
+});
+
+describe("a stack's file", () => {
+  const SECRETS = ["postgresPassword", "telegramToken", "secretKey"] as const;
+  const sealed = (raw: Record<string, unknown>, keys: readonly string[] = SECRETS) => ({
+    ...raw,
+    ...Object.fromEntries(keys.filter((key) => raw[key] !== undefined).map((key) => [key, ENCRYPTED])),
+  });
+  const said = (action: () => unknown): string => {
+    try {
+      action();
+    } catch (error) {
+      assert.ok(error instanceof ConfigError, String(error));
+      return error.message;
+    }
+    return "";
+  };
+  const refusal = (raw: Record<string, unknown>, secret = isSecret) => said(() => checkStored(raw, secret));
+
+  it("is accepted with secrets that nothing can read, and gives its plain part", () => {
+    const raw = { ...sealed(rawConfig()), sshPrivateKey: ENCRYPTED, environment: { KEY: ENCRYPTED } };
+    const whole: Record<string, unknown> = { ...raw, githubSecrets: ENCRYPTED };
+    const { name, server, ...more } = checkStored(whole, (key) => key in whole);
+    assert.equal(
+      refusal(raw, (key) => key in raw),
+      "",
+    );
+    assert.equal(
+      refusal(sealed(rawConfig()), (key) => key in rawConfig()),
+      "",
+    );
+    assert.deepEqual([name, server.host], ["training_bot", "bot.example.org"]);
+    assert.ok(!("secretKey" in more) && !("environment" in more));
+  });
+
+  it("needs no commit: each deploy brings one", () => {
+    assert.equal(refusal(sealed(withValue("commit", undefined))), "");
+  });
+
+  /** Faults that are in a secret itself, which commands cannot read. */
+  const unreadable = (path: string, value: unknown) =>
+    (SECRETS as readonly string[]).includes(path) && value !== undefined;
+  for (const [path, value] of BROKEN) {
+    if (path === "commit" && value === undefined) continue;
+    it(`${path} = ${JSON.stringify(value)}: is refused with the program's words, or cannot be read`, () => {
+      const raw = withValue(path, value);
+      const program = said(() => parseConfig(raw, isSecret));
+      assert.match(program, /one fault|faults/);
+      assert.equal(refusal(sealed(raw)), unreadable(path, value) ? "" : program);
+    });
+  }
+
+  it("must have its secrets encrypted, in the program's words", () => {
+    const inClear = (key: string) => key !== "telegramToken";
+    const program = said(() => parseConfig(rawConfig(), inClear));
+    assert.match(program, /telegramToken: is stored in clear/);
+    assert.equal(refusal(sealed(rawConfig()), inClear), program);
+    // What is in clear is no excuse for what it says.
+    assert.match(refusal(withValue("telegramToken", "x"), inClear), /has 2 faults/);
+  });
+
+  it("is no place for a plain key that commands cannot read", () => {
+    assert.match(refusal(sealed(withValue("commit", ENCRYPTED))), /commit: is not valid/);
+    assert.match(refusal(sealed(withValue("server.host", ENCRYPTED))), /server\.host: is not valid/);
+  });
+
+  it("must have what the workflows need, as far as that can be seen", () => {
+    const github = { owner: "me", repository: "b", manage: true };
+    const raw = { ...sealed(rawConfig()), github };
+    const missing = (more: object) =>
+      [...refusal({ ...raw, ...more }).matchAll(/^ {2}(\S+): is missing; with/gm)].map(([, key]) => key);
+    const [url, passphrase] = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"];
+    assert.deepEqual(missing({}), ["sshPrivateKey", `githubSecrets.${url}`, `githubSecrets.${passphrase}`]);
+    const key = { sshPrivateKey: ENCRYPTED };
+    assert.deepEqual(missing({ ...key, githubSecrets: { [url]: ENCRYPTED } }), [
+      `githubSecrets.${passphrase}`,
+    ]);
+    assert.equal(refusal({ ...raw, ...key, githubSecrets: ENCRYPTED }), "");
+    // What is missing for one's own use comes first.
+    assert.match(refusal({ ...raw, name: "My Bot" }), /has one fault;.*\n {2}name: is not valid/);
+    assert.deepEqual(missing({ github: { ...github, manage: false } }), []);
+  });
+
+  it("may have objects as JSON", () => {
+    assert.deepEqual(parseValue("app", '{"port":1}'), { port: 1 });
+    assert.equal(parseValue("app", "text"), "text");
+    assert.equal(parseValue("name", '{"port":1}'), '{"port":1}');
+    assert.equal(parseValue("app", 5), 5);
   });
 });
 

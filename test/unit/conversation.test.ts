@@ -96,9 +96,9 @@ describe("the conversation of the program with the command", () => {
     assert.equal(await run(leaving, { program: TALK.replace('announce("swapping");', "") }), ENDED);
   });
 
-  it("ends the program where nobody listens any more", async () => {
+  it("ends the program where the socket is gone", async () => {
     const program = `new Promise((resolve) => deliverySocket.once("close", resolve)).then(() => ${TALK})`;
-    assert.equal(await run(() => undefined, { program, socket: join(directory, "nobody") }), ENDED);
+    assert.equal(await run(() => undefined, { program, socket: join(directory, "missing") }), ENDED);
   });
 
   it("is about what the server says, and gives an image only where the server has none", async () => {

@@ -21,6 +21,11 @@ import { rawConfig } from "./fixtures.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
+/** A secret as a stack's file has it. */
+const SECURE = { secure: "v1:AAAAAAAAAAA=:AAAAAAAAAAAAAAAA" };
+/** The secrets that no stack can do without. */
+const SECRETS = { postgresPassword: SECURE, telegramToken: SECURE, secretKey: SECURE };
+
 /** What a tool says to one call, and how it ends. */
 export interface Reply {
   stdout?: string;
@@ -82,7 +87,7 @@ export class FakeProject {
   /** Writes the stack's configuration file anew. */
   configure(changes: Record<string, unknown> = {}): void {
     const { commit, server, app } = rawConfig();
-    const keys = Object.entries({ commit, server, app, ...changes }).filter(
+    const keys = Object.entries({ commit, server, app, ...SECRETS, ...changes }).filter(
       ([, value]) => value !== undefined,
     );
     const config = Object.fromEntries(keys.map(([key, value]) => [`hockey:${key}`, value]));
@@ -134,7 +139,7 @@ export class FakeProject {
   /** A lock as an update leaves it in the state. */
   lock(holder: { pid: number; hostname: string }): void {
     mkdirSync(this.locks, { recursive: true });
-    const content = { username: "ann", timestamp: "2026-01-01T00:00:00Z", ...holder };
+    const content = { username: "ann", timestamp: new Date().toISOString(), ...holder };
     writeFileSync(join(this.locks, "1.json"), JSON.stringify(content));
   }
 

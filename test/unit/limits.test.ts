@@ -59,6 +59,21 @@ describe("the limits", () => {
 describe("the Caddyfile", () => {
   const caddyfile = readFileSync(join(SERVER_SCRIPTS, "container", "Caddyfile"), "utf8");
 
+  /** What follows a word of the Caddyfile, wherever it stands, in order. */
+  const values = (word: string) =>
+    [...caddyfile.matchAll(new RegExp(`^\\s*${word} (\\S+)$`, "gm"))].map(([, value]) => value);
+
+  it("lets as many requests in as the limits say", () => {
+    const { PROXY_UPLOADS, PROXY_REQUESTS, BOT_UPLOADS, BOT_REQUESTS } = limits;
+    // The last one counts the uploads that have lost their clients, too.
+    assert.deepEqual(
+      values("unhealthy_request_count"),
+      [PROXY_UPLOADS, PROXY_REQUESTS, 2 * BOT_UPLOADS].map(String),
+    );
+    assert.deepEqual(values("import hop"), [BOT_UPLOADS, BOT_REQUESTS].map(String));
+    assert.ok(sum(BOT_UPLOADS, BOT_REQUESTS) <= 128, "most servers queue as many connections");
+  });
+
   it("looks for the gate where scripts close it", () => {
     const [, root, file] = /root (\S+)\s+try_files (\S+)/.exec(caddyfile) ?? [];
     assert.equal(`${root ?? ""}${file ?? ""}`, IN_CONTAINER.gate);

@@ -4,7 +4,7 @@ import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { describeNews, findNews, nextState, sendAlert } from "../../operator/health/alerts.ts";
 import { judge, worst } from "../../operator/health/checks.ts";
 import { ago, bytes } from "../../operator/health/figures.ts";
-import type { Report } from "../../operator/health/report.ts";
+import { type Report, splitToken } from "../../operator/health/report.ts";
 import { statusPage } from "../../operator/health/status-page.ts";
 import { rawConfig } from "./fixtures.ts";
 
@@ -36,6 +36,15 @@ const good: Report = {
   drift: null,
   remembered: null,
 };
+
+describe("a report", () => {
+  const text = JSON.stringify(good);
+
+  it("comes with the bot's token, or without", () => {
+    assert.deepEqual(splitToken(`token=1:A=\n${text}`), { report: good, token: "1:A=" });
+    assert.deepEqual(splitToken(text), { report: good, token: undefined });
+  });
+});
 
 describe("the checks", () => {
   it("find nothing on a healthy server", () => {

@@ -105,7 +105,7 @@ const FACTS: Fact[] = [
   {
     what: "sizes and counts",
     literal:
-      /\b(LEAST_FREE\w*|\w+_FREE_MB|KEPT_IMAGES|\w*PIDS\w*|(BOT|DATABASE|PROXY)_MEMORY|FIRST_VERSIONED_POSTGRES)\s*=\s*["']?\d/,
+      /\b(LEAST_FREE\w*|\w+_FREE_MB|KEPT_IMAGES|\w*PIDS\w*|(BOT|DATABASE|PROXY)_MEMORY|(BOT|PROXY)_(REQUESTS|UPLOADS)|FIRST_VERSIONED_POSTGRES)\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
   },
   {

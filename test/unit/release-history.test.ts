@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseHistory, type Update } from "../../operator/pulumi.ts";
+import { parseHistory, pickUpdates, type Update } from "../../operator/pulumi.ts";
 import { historyRow } from "../../operator/release/history-table.ts";
 import { chooseRollback, liveReleases } from "../../operator/release/history.ts";
 
@@ -16,6 +16,36 @@ const update = (commit: string | undefined, changes: Partial<Update> = {}): Upda
     config: { commit },
   },
   ...changes,
+});
+
+describe("the newest updates", () => {
+  /** What is picked, and how many entries were read each time. */
+  const pick = async (count: number, history: Update[]) => {
+    const sizes: number[] = [];
+    const picked = await pickUpdates(count, (size) => {
+      sizes.push(size);
+      return Promise.resolve(history.slice(0, size));
+    });
+    return { picked: picked.map(({ commit }) => commit), sizes };
+  };
+  const refresh = update(C, { kind: "refresh" });
+
+  it("are found among few entries, without anything else", async () => {
+    const { picked, sizes } = await pick(2, [refresh, update(A), refresh, update(B), update(C), update(C)]);
+    assert.deepEqual([picked, sizes], [[A, B], [5]]);
+  });
+
+  it("are all there are of a short history", async () => {
+    assert.deepEqual(await pick(2, [update(A), refresh]), { picked: [A], sizes: [5] });
+    assert.deepEqual(await pick(1, []), { picked: [], sizes: [3] });
+  });
+
+  it("are looked for in the whole history behind many other entries", async () => {
+    const others = new Array<Update>(5).fill(refresh);
+    const { picked, sizes } = await pick(2, [...others, update(A), update(B), update(C)]);
+    assert.deepEqual([picked, sizes.length], [[A, B], 2]);
+    assert.ok((sizes[1] ?? 0) >= 10_000);
+  });
 });
 
 describe("a rollback", () => {

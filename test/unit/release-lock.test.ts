@@ -4,11 +4,15 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { mock } from "node:test";
 import { assertUnlocked, LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
+import { describeLock, findProcess, type Lock, type Process } from "../../operator/lock-holder.ts";
 import type { Stack } from "../../operator/stack.ts";
+import { notedUpdate } from "../../operator/update-notes.ts";
 
 /** Above every process id that Linux gives. */
 const NO_PROCESS = 2 ** 22 + 1;
 const SINCE = "2026-01-01T00:00:00Z";
+/** Now, as Pulumi writes it: this process took its locks after it began. */
+const NOW = new Date().toISOString().replace("Z", "123456Z");
 
 const caught = (action: () => void): LockedError => {
   try {
@@ -21,25 +25,25 @@ const caught = (action: () => void): LockedError => {
 };
 
 describe("a lock that Pulumi reports", () => {
-  const message = (pid: number, host: string) =>
-    `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n  file:///x.json: created by ann@${host} (pid ${pid}) at ${SINCE}`;
+  const message = (pid: number, host: string, since = SINCE, path = import.meta.filename) =>
+    `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.\n  file://${path}: created by ann@${host} (pid ${pid}) at ${since}`;
+  const unknown = "what it is doing is not known here";
+  const since = "since 2026-01-01 00:00:00 UTC";
 
   it("is told from other failures", () => {
     throwIfLocked("error: something else");
   });
 
-  it("names its holder, whom nothing here can take for dead on another machine", () => {
+  it("names its holder, of which nothing is known here on another machine", () => {
     const error = caught(() => {
       throwIfLocked(message(NO_PROCESS, "elsewhere"));
     });
-    assert.deepEqual(error.lock, {
-      holder: `ann@elsewhere (process ${NO_PROCESS}, since ${SINCE})`,
-      dead: false,
-    });
+    const holder = `ann@elsewhere (${unknown}; process ${NO_PROCESS}, ${since})`;
+    assert.deepEqual(error.lock, { holder, state: "unknown" });
     assert.equal(error.status, 3);
     assert.equal(
       error.message,
-      `The stack is locked by ann@elsewhere (process ${NO_PROCESS}, since ${SINCE}); wait for it, or, if it was killed, continue with: ./delivery deploy --recover`,
+      `The stack is locked by ${holder}; wait for it, or, if it was killed, continue with: ./delivery deploy --recover`,
     );
   });
 
@@ -49,24 +53,120 @@ describe("a lock that Pulumi reports", () => {
     });
     assert.equal(
       error.message,
-      `An earlier update was killed in the middle: ann@${hostname()} (process ${NO_PROCESS}, since ${SINCE}) still holds the stack's lock and does not run any more; continue with: ./delivery deploy --recover`,
+      `An earlier update was killed in the middle: ann@${hostname()} (${unknown}; process ${NO_PROCESS}, ${since}) still holds the stack's lock and does not run any more; continue with: ./delivery deploy --recover`,
     );
   });
 
-  it("is alive while its process on this machine runs, even as another user", () => {
+  it("is not dead when it is gone: its update has ended as it should", () => {
+    const { lock } = caught(() => {
+      throwIfLocked(message(NO_PROCESS, hostname(), SINCE, "/no/such/lock.json"));
+    });
+    assert.equal(lock.state, "unknown");
+  });
+
+  it("is alive while its process on this machine runs, even as another user, and cannot be taken then", () => {
     for (const pid of [process.pid, 1]) {
-      const { lock } = caught(() => {
-        throwIfLocked(message(pid, hostname()));
+      const error = caught(() => {
+        throwIfLocked(message(pid, hostname(), NOW));
       });
-      assert.equal(lock.dead, false);
+      assert.equal(error.lock.state, "running");
+      assert.match(error.message, /^The stack is locked by ann@.*, which still runs; wait for it\.$/);
     }
   });
 
   it("has no name on Pulumi Cloud", () => {
-    const { lock } = caught(() => {
+    const { lock, message } = caught(() => {
       throwIfLocked("error: [409] Conflict: Another update is currently in progress.");
     });
-    assert.deepEqual(lock, { holder: "another update", dead: false });
+    const holder = "another update (by whom, of what and since when, this backend does not tell)";
+    assert.deepEqual(lock, { holder, state: "unknown" });
+    assert.match(
+      message,
+      /^The stack is locked by another update \(.*\); wait for it, or, if it was killed, /,
+    );
+  });
+});
+
+describe("the holder of a lock", () => {
+  const of = (found: Process | undefined, changes = {}) =>
+    describeLock(
+      { username: "ann", hostname: hostname(), pid: 42, timestamp: SINCE, ...changes },
+      () => found,
+      () => undefined,
+    );
+  const PULUMI = ["/home/ann/.tools/bin/pulumi", "up", "--yes"];
+  const at = (seconds: number) => Date.parse(SINCE) / 1000 + seconds;
+
+  for (const [command, words] of [
+    [[...PULUMI, "--message", "deploy 4f2c91e, by ann", "--stack", "x"], "deploy 4f2c91e, by ann"],
+    [["pulumi", "--non-interactive", "refresh", "--yes"], "pulumi refresh"],
+    [[...PULUMI, "--message"], "pulumi up"],
+    [["pulumi"], "what it is doing is not known here"],
+    [["node", "cli.ts"], "what it is doing is not known here"],
+    [[], "what it is doing is not known here"],
+  ] as [string[], string][]) {
+    it(`does: ${words} (${command.join(" ")})`, () => {
+      assert.deepEqual(of({ command, began: at(-1) }), {
+        holder: `ann@${hostname()} (${words}; process 42, since 2026-01-01 00:00:00 UTC)`,
+        state: "running",
+      });
+    });
+  }
+
+  it("did what this machine has noted, where its process is gone", () => {
+    const file = { username: "ann", hostname: hostname(), pid: 42, timestamp: SINCE };
+    const began = Date.parse(SINCE);
+    const notes = [
+      { pid: 41, message: "deploy other", began },
+      { pid: 42, message: "deploy later", began: began + 60_000 },
+      { pid: 42, message: "deploy 4f2c91e, by ann", began: began - 59_000 },
+      { pid: 42, message: "deploy earlier", began: began - 60_000 },
+    ];
+    const noted = (pid: number, since: string) => notedUpdate(pid, since, notes);
+    const { holder, state } = describeLock(file, () => undefined, noted);
+    assert.equal(state, "dead");
+    assert.match(holder, /\(deploy 4f2c91e, by ann; process 42, /);
+    assert.match(describeLock({ ...file, pid: 43 }, () => undefined, noted).holder, /not known here/);
+    assert.match(
+      describeLock({ ...file, hostname: "elsewhere" }, () => undefined, noted).holder,
+      /not known here/,
+    );
+  });
+
+  it("is not a process that began later with its id, and does what that says no more", () => {
+    const later = { command: ["sshd", "--message", "x"], began: at(61) };
+    const { holder, state } = of(later);
+    assert.equal(state, "dead");
+    assert.match(holder, /\(what it is doing is not known here; process 42,/);
+    assert.equal(of({ ...later, began: at(59) }).state, "running");
+  });
+
+  it("may be any process where nothing says otherwise, and any of Pulumi's", () => {
+    assert.equal(of({}).state, "running");
+    assert.equal(of({ command: ["sshd"] }).state, "running");
+    assert.equal(of({ command: PULUMI, began: at(1e6) }).state, "running");
+    assert.equal(of({ command: ["sshd"], began: at(1e6) }, { timestamp: "?" }).state, "running");
+  });
+
+  it("is looked for on this machine alone", () => {
+    assert.equal(of({ command: PULUMI }, { hostname: "elsewhere" }).state, "unknown");
+    assert.equal(of(undefined).state, "dead");
+  });
+
+  it("has a time in words, or as it was given", () => {
+    assert.match(
+      of(undefined, { timestamp: "2026-01-01T02:03:04.5+01:00" }).holder,
+      /since 2026-01-01 01:03:04 UTC/,
+    );
+    assert.match(of(undefined, { timestamp: "noon" }).holder, /since noon\)/);
+  });
+
+  it("is a process with a command and a beginning", () => {
+    const { command, began = 0 } = findProcess(process.pid) ?? {};
+    assert.equal(command?.[0], process.argv0);
+    assert.ok(Math.abs(began - (Date.now() / 1000 - process.uptime())) < 5, String(began));
+    assert.equal(findProcess(NO_PROCESS), undefined);
+    assert.ok(findProcess(1));
   });
 });
 
@@ -87,9 +187,20 @@ describe("a lock in a file", () => {
     const content = { pid: NO_PROCESS, username: "ann", hostname: hostname(), timestamp: SINCE };
     writeFileSync(join(directory, "1.json"), JSON.stringify(content));
     assert.deepEqual(readLock(directory), {
-      holder: `ann@${hostname()} (process ${NO_PROCESS}, since ${SINCE})`,
-      dead: true,
+      holder: `ann@${hostname()} (what it is doing is not known here; process ${NO_PROCESS}, since 2026-01-01 00:00:00 UTC)`,
+      state: "dead",
     });
+  });
+
+  it("is that of the update that runs, where another one has left its own", () => {
+    const content = { username: "ann", hostname: hostname(), timestamp: NOW };
+    for (const [name, pid] of [
+      ["1.json", NO_PROCESS],
+      ["2.json", process.pid],
+      ["3.json", NO_PROCESS],
+    ] as const)
+      writeFileSync(join(directory, name), JSON.stringify({ ...content, pid }));
+    assert.equal(readLock(directory)?.state, "running");
   });
 
   it("is none any more where it goes while it is read", () => {
@@ -108,8 +219,8 @@ describe("a stack in a directory", () => {
   let directory: string;
   const url = process.env.PULUMI_BACKEND_URL;
   const locks = () => join(directory, ".pulumi", "locks", "organization", "hockey", "test");
-  const lock = () => {
-    const content = { pid: process.pid, username: "ann", hostname: "elsewhere", timestamp: SINCE };
+  const lock = (changes = {}) => {
+    const content = { pid: process.pid, username: "ann", hostname: "elsewhere", timestamp: NOW, ...changes };
     writeFileSync(join(locks(), "1.json"), JSON.stringify(content));
   };
   beforeEach(() => {
@@ -138,7 +249,7 @@ describe("a stack in a directory", () => {
 });
 
 describe("waiting for a lock", () => {
-  const locked = (dead = false) => new LockedError({ holder: "ann", dead });
+  const locked = (state: Lock["state"] = "unknown") => new LockedError({ holder: "ann", state });
   let said: string[];
   beforeEach(() => {
     said = [];
@@ -165,6 +276,15 @@ describe("waiting for a lock", () => {
     return { result: await waiting, tries };
   };
 
+  it("is for one that runs, too", async () => {
+    let left = 1;
+    const { result } = await wait(60, () => {
+      left -= 1;
+      if (left >= 0) throw locked("running");
+    });
+    assert.equal(result, "done");
+  });
+
   it("tries again until the lock is free, and says once what it waits for", async () => {
     let left = 3;
     const { result, tries } = await wait(60, () => {
@@ -187,7 +307,7 @@ describe("waiting for a lock", () => {
   it("does not begin where there is no time for it, or the holder is dead", async () => {
     for (const [seconds, error] of [
       [0, locked()],
-      [60, locked(true)],
+      [60, locked("dead")],
     ] as const) {
       const { result, tries } = await wait(seconds, () => {
         throw error;

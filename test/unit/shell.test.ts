@@ -132,6 +132,41 @@ describe("the library of the scripts on the server", () => {
       );
     });
 
+    it("is described with all others at once, by few processes", async () => {
+      const names = Array.from({ length: 50 }, (_, day) => {
+        const time = new Date(Date.UTC(2026, 0, 1 + day)).toISOString();
+        return `hockey_db_${time.slice(0, 10)}_000000.sql.gz`;
+      });
+      await answer(`
+        for name in ${names.join(" ")}; do printf 12345 >"\${setting[directory]}/$name"; done
+        record "$(manifest_entry ${names[1] ?? ""} 5 sum 13.1 2 true '{}')"`);
+      const lines = (await answer("describe_backups")).split("\n").map((line) => line.split(" "));
+      assert.deepEqual(
+        lines.map(([name]) => name),
+        [...names].reverse(),
+      );
+      assert.deepEqual(
+        lines.filter(([, , , verified]) => verified === "true").map(([name]) => name),
+        [names[1]],
+      );
+      const [, age, bytes] = lines[0] ?? [];
+      assert.equal(bytes, "5");
+      assert.ok(Math.abs(Number(age) - (Date.now() / 1000 - Date.UTC(2026, 1, 19) / 1000)) < 60);
+      const called = await answer(`
+        for tool in date find grep awk stat tail; do
+          eval "$tool() { echo $tool >>${directory}/called; command $tool \\"\\$@\\"; }"
+        done
+        describe_backups >/dev/null; sort ${directory}/called`);
+      assert.equal(called, "awk\ndate\nfind\nfind\ngrep");
+    });
+
+    it("with an impossible time in its name is refused", async () => {
+      await answer('touch "${setting[directory]}/hockey_db_2026-13-01_000000.sql.gz"');
+      const { status, stderr } = await sh("describe_backups");
+      assert.equal(status, 1);
+      assert.match(stderr, /A backup in .* has a time in its name that there is not \(see above\); /);
+    });
+
     it("must exist before the newest is named", async () => {
       const { status, stderr } = await sh("latest_backup");
       assert.equal(status, 1);

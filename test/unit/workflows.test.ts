@@ -183,10 +183,11 @@ describe("the workflows", () => {
     assert.deepEqual(workflow("backup.yml").on.schedule, [{ cron: "0 6 * * *" }]);
     assert.deepEqual(workflow("health-check.yml").on.schedule, [{ cron: "*/30 * * * *" }]);
     const { inputs } = workflow("manual-deploy.yml").on.workflow_dispatch as {
-      inputs: Record<string, { type: string; options?: string[]; default?: string }>;
+      inputs: Record<string, { type: string; options?: string[]; default?: string | boolean }>;
     };
     assert.deepEqual(inputs.action?.options, ["deploy", "rollback", "restart", "logs"]);
     assert.equal(inputs.lines?.default, "100");
+    assert.deepEqual([inputs.recover?.type, inputs.recover?.default], ["boolean", false]);
   });
 
   it("call only commands that there are", () => {
@@ -256,10 +257,10 @@ describe("the workflows", () => {
   });
 
   describe("the inputs of a run by hand", () => {
-    const check = workflow("manual-deploy.yml").jobs.run?.steps.find(
-      ({ name }) => name === "Check the inputs",
-    );
-    const good = { ACTION: "deploy", COMMIT: "", LINES_WANTED: "100" };
+    const step = (wanted: string) =>
+      workflow("manual-deploy.yml").jobs.run?.steps.find(({ name }) => name === wanted);
+    const check = step("Check the inputs");
+    const good = { ACTION: "deploy", COMMIT: "", LINES_WANTED: "100", RECOVER: "false" };
     const run = (env: Partial<typeof good>) =>
       spawnSync("bash", ["-eo", "pipefail", "-c", check?.run ?? "false"], {
         env: { PATH: process.env.PATH, ...good, ...env },
@@ -272,6 +273,10 @@ describe("the workflows", () => {
         { COMMIT: "3f78685" },
         { COMMIT: "3f78".repeat(10) },
         { ACTION: "logs", LINES_WANTED: "5" },
+        { RECOVER: "true" },
+        // A run that a program starts may leave an input out.
+        { RECOVER: "" },
+        { ACTION: "rollback", RECOVER: "true" },
       ]) {
         assert.equal(run(env).status, 0, JSON.stringify(env));
       }
@@ -291,15 +296,46 @@ describe("the workflows", () => {
       ],
       LINES_WANTED: ["0", "-1", "1e9", "100; id", "", "100000", "5\n5"],
       ACTION: ["", "destroy", "deploy\nrollback", "$(id)"],
+      RECOVER: ["yes", "TRUE", "true; id", "true\nfalse"],
     };
     for (const [name, values] of Object.entries(HOSTILE)) {
       for (const value of values) {
         it(`${name}=${JSON.stringify(value).slice(0, 40)} is refused`, () => {
           const { status, stdout } = run({ [name]: value });
           assert.equal(status, 1);
-          assert.match(stdout, /^::error::The (action|commit|number of log lines) must be/);
+          assert.match(stdout, /^::error::The (action|commit|number of log lines|recovery) must be/);
         });
       }
     }
+
+    it("recover nothing where nothing is released", () => {
+      for (const ACTION of ["restart", "logs"]) {
+        const { status, stdout } = run({ ACTION, RECOVER: "true" });
+        assert.equal(status, 1);
+        assert.match(stdout, /^::error::The recovery must be of a deploy or a rollback\./);
+      }
+    });
+
+    it("reach the command as they are meant", () => {
+      const directory = mkdtempSync(join(tmpdir(), "by-hand-"));
+      writeFileSync(join(directory, "delivery"), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+      const SHA = "3f78".repeat(10);
+      const typed = (env: Partial<typeof good>) =>
+        spawnSync("bash", ["-eo", "pipefail", "-c", step("Do it")?.run ?? "false"], {
+          cwd: directory,
+          env: { PATH: process.env.PATH, GITHUB_SHA: SHA, ...good, ...env },
+          encoding: "utf8",
+        }).stdout.trim();
+      try {
+        assert.equal(typed({}), `deploy ${SHA}`);
+        assert.equal(typed({ COMMIT: "3f78685", RECOVER: "true" }), "deploy 3f78685 --recover");
+        assert.equal(typed({ ACTION: "rollback" }), "rollback");
+        assert.equal(typed({ ACTION: "rollback", RECOVER: "true" }), "rollback --recover");
+        assert.equal(typed({ ACTION: "restart" }), "restart");
+        assert.equal(typed({ ACTION: "logs", LINES_WANTED: "5" }), "logs 5");
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
   });
 });

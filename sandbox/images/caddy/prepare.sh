@@ -3,7 +3,7 @@
 set -euo pipefail
 
 context=$1
-version=v2.10.2
+version=v2.11.9
 
 if ! command -v go >/dev/null; then
   echo "Go is missing: install it (https://go.dev/dl) to make the stand-in image caddy:2" >&2

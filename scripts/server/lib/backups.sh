@@ -11,11 +11,36 @@ backups() {
     { grep -E "^${setting[database]}$BACKUP_NAME" || true; } | sort -r
 }
 
-# Seconds since the time in a backup's name.
-age_of() {
+# The time in a backup's name, for date.
+time_in() {
   local stamp=${1%.sql.gz}
   stamp=${stamp: -17}
-  echo $(($(date +%s) - $(date -u -d "${stamp:0:10} ${stamp:11:2}:${stamp:13:2}:${stamp:15:2}" +%s)))
+  echo "${stamp:0:10} ${stamp:11:2}:${stamp:13:2}:${stamp:15:2}"
+}
+
+# Seconds since the time in a backup's name.
+age_of() {
+  echo $((EPOCHSECONDS - $(date -u -d "$(time_in "$1")" +%s)))
+}
+
+# Everything of every backup, newest first: lines NAME SECONDS BYTES VERIFIED with its age, and true or false. All of it
+# takes a few processes: some for each of many backups would take seconds.
+describe_backups() {
+  local name size verified index names times
+  local -A bytes=() is_verified=()
+  while read -r name size; do bytes[$name]=$size; done < <(find "${setting[directory]}" -maxdepth 1 -type f -printf '%f %s\n')
+  while read -r name verified; do is_verified[$name]=$verified; done < <(verified_in_manifest)
+  mapfile -t names < <(backups)
+  mapfile -t times < <(for name in "${names[@]}"; do time_in "$name"; done | date -u -f - +%s)
+  ((${#times[@]} == ${#names[@]})) ||
+    refuse "A backup in ${setting[directory]} has a time in its name that there is not (see above); rename or remove it."
+  for index in "${!names[@]}"; do
+    name=${names[index]}
+    # One that is removed meanwhile has no size.
+    if [[ -v bytes[$name] ]]; then
+      echo "$name $((EPOCHSECONDS - times[index])) ${bytes[$name]} ${is_verified[$name]-false}"
+    fi
+  done
 }
 
 age_in_words() {

@@ -25,6 +25,13 @@ manifest_line() {
   [[ ! -f $manifest ]] || { grep -aE "^\{\"file\":\"${1//./\\.}\",.*\"contents\":\{.*\}\}$" "$manifest" || true; } | tail -n 1
 }
 
+# A line NAME true|false for each backup that has a line in the manifest; the last one counts.
+verified_in_manifest() {
+  local manifest=${setting[backupManifest]}
+  [[ ! -f $manifest ]] || LC_ALL=C awk '
+    /^[{]"file":"[^"]*",.*"contents":[{].*[}][}]$/ { split($0, part, "\""); print part[4], (/"verified":true,/ ? "true" : "false") }' "$manifest"
+}
+
 is_verified() {
   [[ $(manifest_line "$1") == *'"verified":true,'* ]]
 }
@@ -53,13 +60,11 @@ error_json() {
 
 # Every backup for another program, newest first.
 backups_json() {
-  local name verified separator=''
+  local name age bytes verified separator=''
   printf '['
-  while read -r name; do
-    verified=$(is_verified "$name" && echo true || echo false)
-    printf '%s{"file":"%s","ageSeconds":%d,"bytes":%d,"verified":%s}' "$separator" "$name" "$(age_of "$name")" \
-      "$(stat -c %s "${setting[directory]}/$name")" "$verified"
+  while read -r name age bytes verified; do
+    printf '%s{"file":"%s","ageSeconds":%d,"bytes":%d,"verified":%s}' "$separator" "$name" "$age" "$bytes" "$verified"
     separator=,
-  done < <(backups)
+  done < <(describe_backups)
   echo ']'
 }

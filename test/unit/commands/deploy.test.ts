@@ -268,10 +268,14 @@ describe("deploy", function () {
   it("leaves an image to the update whose repository takes the server's key only then", async () => {
     const github = { owner: "me", repository: "hockey", manage: true };
     const app = { repository: "git@github.com:me/hockey.git" };
-    project.configure({ commit: OLD, app, github, githubSecrets: { PULUMI_BACKEND_URL: "x" } });
-    project.answer("ssh build-image.sh", { status: 1, stderr: "Permission denied (publickey)." });
-    const { status } = await project.run(["deploy"]);
-    assert.equal(status, 0);
+    const secret = { secure: "v1:…" };
+    const githubSecrets = { PULUMI_BACKEND_URL: secret, PULUMI_CONFIG_PASSPHRASE: secret };
+    project.configure({ commit: OLD, app, github, sshPrivateKey: secret, githubSecrets });
+    project
+      .answer("pulumi config get", { stdout: "the key" })
+      .answer("ssh build-image.sh", { status: 1, stderr: "Permission denied (publickey)." });
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 0, stderr);
   });
 
   describe("where the state is out of reach", () => {

@@ -11,6 +11,8 @@ const BROKEN = { databaseReady: false };
 /** What Telegram and a webhook would get: a real HTTP server on this machine. */
 class Receiver {
   readonly requests: { path: string; body: unknown }[] = [];
+  /** The paths of what was asked for. */
+  readonly asked: string[] = [];
   /** The status of every answer to a POST. */
   status = 200;
   pending = 0;
@@ -42,8 +44,10 @@ class Receiver {
   private async answer(request: IncomingMessage) {
     const { url: path = "", method } = request;
     const sent = await text(request);
-    if (method === "GET")
+    if (method === "GET") {
+      this.asked.push(path);
       return { status: 200, body: { ok: true, result: { pending_update_count: this.pending } } };
+    }
     this.requests.push({ path, body: JSON.parse(sent) as unknown });
     return { status: this.status, body: {} };
   }
@@ -136,7 +140,28 @@ describe("health", function () {
       ["database"],
     );
     assert.deepEqual(receiver.requests, []);
-    assert.deepEqual(project.called(), ["pulumi config get telegramToken", "ssh report-status.sh"]);
+  });
+
+  it("asks nothing but the server where that knows the bot's token", async () => {
+    project.answer("ssh report-status.sh", { stdout: `token=${TOKEN}\n${report()}` });
+    receiver.pending = 3;
+    const { status } = await project.run(["health", "--no-alert"]);
+    assert.equal(status, 0);
+    assert.deepEqual(receiver.asked, [`/bot${TOKEN}/getWebhookInfo`]);
+    assert.deepEqual(project.called(), ["ssh report-status.sh"]);
+    assert.match(project.calls()[0]?.command ?? "", /WITH_TOKEN=yes/);
+  });
+
+  it("counts the updates that wait by the configured token where the bot does not run", async () => {
+    await project.run(["health", "--no-alert"]);
+    assert.deepEqual(receiver.asked, [`/bot${TOKEN}/getWebhookInfo`]);
+  });
+
+  it("alerts by the configured token, which is the newer one where the two differ", async () => {
+    project.answer("ssh report-status.sh", { stdout: `token=1:older\n${report(BROKEN)}` });
+    await project.run(["health"]);
+    assert.deepEqual(receiver.asked, ["/bot1:older/getWebhookInfo"]);
+    assert.ok(receiver.requests.some(({ path }) => path === `/bot${TOKEN}/sendMessage`));
   });
 
   it("forgets nothing that could not be sent, and names the channel without the token", async () => {
@@ -155,12 +180,11 @@ describe("health", function () {
     receiver.pending = 7;
     project
       .answer("pulumi config get telegramToken", { status: 1, stderr: "error: no passphrase" })
-      .answer("ssh docker exec", { stdout: `${TOKEN}\n` })
       .answer("ssh report-status.sh", {
-        stdout: report({
+        stdout: `token=${TOKEN}\n${report({
           health: Buffer.from("HTTP/1.1 200 OK\r\n\r\n{}").toString("base64"),
           remembered: { failing: {}, pendingSince },
-        }),
+        })}`,
       });
     const { status, stdout } = await project.run(["health"]);
     assert.equal(status, 2);
@@ -171,7 +195,6 @@ describe("health", function () {
   it("says that Telegram cannot be told where nothing knows the token", async () => {
     project
       .answer("pulumi config get telegramToken", { status: 1 })
-      .answer("ssh docker exec", { status: 1 })
       .answer("ssh report-status.sh", { stdout: report(BROKEN) });
     const { stderr } = await project.run(["health"]);
     assert.match(
@@ -186,10 +209,11 @@ describe("health", function () {
 
   it("ends with 3 where the server does not answer, and alerts once", async () => {
     const gone = { status: 255, stderr: "ssh: connect to host: Connection refused" };
-    project.answer("ssh report-status.sh", gone).answer("ssh docker exec", gone);
+    project.answer("ssh report-status.sh", gone);
     const first = await project.run(["health"]);
     assert.equal(first.status, 3);
     assert.match(first.stdout, /^critical +server +The server does not answer at bot\.example\.org:22/m);
+    assert.match(first.stderr, /^error: The server does not answer at bot\.example\.org:22 .*$/);
     assert.equal(receiver.requests.length, 2);
     assert.equal((await project.run(["health"])).status, 3);
     assert.equal(receiver.requests.length, 2);
@@ -202,8 +226,8 @@ describe("health", function () {
 
   it("ends with 2 where the server answers and cannot report", async () => {
     project.answer("ssh report-status.sh", { status: 1, stderr: "no docker" });
-    const { status, stdout } = await project.run(["health"]);
-    assert.equal(status, 2);
+    const { status, stdout, stderr } = await project.run(["health"]);
+    assert.deepEqual([status, stderr], [2, "error: no docker"]);
     assert.match(stdout, /^critical +server +no docker$/m);
   });
 

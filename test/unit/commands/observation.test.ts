@@ -81,6 +81,15 @@ describe("commands that look", function () {
       assert.match(stdout, /^when \(UTC\) .*\n2026-01-20 00:00 +a1a1a1a .*succeeded$/);
     });
 
+    it("reads no more of the state than it shows, or little more", async () => {
+      await project.run(["history", "4"]);
+      await project.run(["status"]);
+      const sizes = project
+        .calls("pulumi stack history")
+        .map(({ args }) => args[args.indexOf("--page-size") + 1]);
+      assert.deepEqual(sizes, ["9", "11"]);
+    });
+
     it("prints them with their configuration, without secrets", async () => {
       const { stdout } = await project.run(["history", "--json"]);
       const [first] = JSON.parse(stdout) as { config: object }[];
@@ -168,6 +177,12 @@ describe("commands that look", function () {
       assert.match(writes()[0]?.[1] ?? "", /"drifted":true/);
     });
 
+    it("shows all that Pulumi says where it cannot compare, the last line last", async () => {
+      project.answer("pulumi refresh", { status: 255, stdout: "Diagnostics:\n  one\n  two\n" });
+      const { stderr } = await project.run(["drift"]);
+      assert.equal(stderr, "Diagnostics:\n  one\nerror: Pulumi could not compare: two");
+    });
+
     it("ends with 1 where Pulumi cannot compare, and remembers nothing", async () => {
       project.answer("pulumi refresh", { status: 255, stderr: "error: no plugin" });
       const { status, stderr } = await project.run(["drift"]);
@@ -242,13 +257,63 @@ describe("commands that look", function () {
       assert.equal(stderr, "error: There is no Pulumi.none.yaml; name a stack with --stack (here: test).");
     });
 
-    it("must have a configuration without faults", async () => {
-      project.configure({ name: "My Bot" });
+    /** How a command fails on a configuration with these changes. */
+    const refusal = async (changes: Record<string, unknown>, ...args: string[]) => {
+      project.configure(changes);
+      const { status, stdout, stderr } = await project.run(args.length > 0 ? args : ["status"]);
+      assert.deepEqual([status, stdout, project.called()], [1, "", []]);
+      return stderr;
+    };
+
+    it("must have a configuration without faults, before anything is asked for", async () => {
+      const verbs = "deploy,rollback,restart,history,status,drift,logs,backup,backups".split(",");
+      for (const verb of verbs) {
+        assert.equal(
+          await refusal({ name: "My Bot" }, verb),
+          "error: Pulumi.test.yaml: name: is not valid; it needs lower-case letters, digits, _ and -, starting with a letter, e.g. training_bot",
+        );
+      }
+    });
+
+    it("must have its secrets, and have them encrypted", async () => {
+      assert.match(
+        await refusal({ telegramToken: undefined }),
+        /^error: Pulumi\.test\.yaml: telegramToken: is missing; it needs the bot's token from @BotFather, e\.g\. .*$/,
+      );
+      assert.equal(
+        await refusal({ telegramToken: "123456789:AAFakeTokenForTestsOnly-0123456789ab" }),
+        "error: Pulumi.test.yaml: telegramToken: is stored in clear; set it again with `pulumi config set --secret telegramToken`",
+      );
+    });
+
+    it("is told all its faults at once, and the cause last", async () => {
+      assert.match(
+        await refusal({ secretKey: undefined, colour: "red", app: "/srv/bot" }),
+        /^ {2}app: is not valid; .*\n {2}secretKey: is missing; .*\n {2}colour: is not a key of this program; .*\nerror: Pulumi\.test\.yaml: The configuration has 3 faults; nothing was changed\.$/,
+      );
+    });
+
+    it("must have a file that is YAML", async () => {
+      project.write("Pulumi.test.yaml", "config:\n  hockey:app: [1\n");
       const { status, stderr } = await project.run(["status"]);
       assert.equal(status, 1);
+      assert.match(stderr, /^error: Pulumi\.test\.yaml is not valid YAML: .* at line \d+, column \d+\.$/);
+      project.write("Pulumi.test.yaml", "");
       assert.match(
-        stderr,
-        /^error: Pulumi\.test\.yaml: The configuration has one fault; .*\n {2}name: is not valid; /,
+        (await project.run(["status"])).stderr,
+        /^ {2}server: is missing; [^]*\nerror: .* 5 faults; /,
+      );
+    });
+
+    it("may have keys without the project's name, and objects as JSON, as Pulumi takes both", async () => {
+      const text = project.read("Pulumi.test.yaml");
+      project.write("Pulumi.test.yaml", text.replace("config:", "config:\n  proxy: '{\"port\": 8080}'"));
+      assert.equal((await project.run(["status"])).status, 0);
+      assert.match(project.calls("ssh report-status.sh")[0]?.command ?? "", /PUBLIC_PORT=8080/);
+      project.write("Pulumi.test.yaml", text.replace("config:", "config:\n  comit: x"));
+      assert.match(
+        (await project.run(["status"])).stderr,
+        /^error: .*: comit: is not a key of this program; /,
       );
     });
   });

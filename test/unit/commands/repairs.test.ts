@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { TYPES } from "../../../infra/model/names.ts";
 import { FakeProject, type Reply } from "../fake-tools.ts";
 import { answerRelease, DOCKER, exported, history, listed, LIVE, NEW, OLD, urn } from "../live-stack.ts";
@@ -248,10 +248,14 @@ describe("deploy and another update", function () {
   });
 
   /** As Pulumi refuses on a backend of files. */
-  const locked = (pid: number) => ({
-    status: 255,
-    stderr: `error: the stack is currently locked by 1 lock(s).\n  file:///1.json: created by ann@${hostname()} (pid ${pid}) at 2026-01-01T00:00:00Z`,
-  });
+  /** What Pulumi says of the lock of a process of this machine, which is there. */
+  const locked = (pid: number) => {
+    project.lock({ pid, hostname: hostname() });
+    return { status: 255, stderr: saidOf(String(pid), new Date().toISOString()) };
+  };
+  const LOCK = "state/.pulumi/locks/organization/hockey/test/1.json";
+  const saidOf = (pid: string, since: string) =>
+    `error: the stack is currently locked by 1 lock(s).\n  file://${project.directory}/${LOCK}: created by ann@${hostname()} (pid ${pid}) at ${since}`;
 
   it("that has the stack: it names the holder, and changes nothing", async () => {
     project.answer("pulumi up", locked(process.pid));
@@ -259,7 +263,9 @@ describe("deploy and another update", function () {
     assert.equal(status, 3);
     assert.match(
       stderr,
-      new RegExp(`^error: The stack is locked by ann@${hostname()} \\(process ${process.pid}, since 20`),
+      new RegExp(
+        `^error: The stack is locked by ann@${hostname()} \\(what it is doing .*; process ${process.pid}, since 20.* UTC\\), which still runs`,
+      ),
     );
     assert.equal(project.calls("pulumi up").length, 1);
     assert.ok(!project.called().includes("ssh await-healthy.sh"));
@@ -287,6 +293,47 @@ describe("deploy and another update", function () {
     assert.match(stderr, /^error: The stack is locked by ann@/);
   });
 
+  it("that was killed: it says what that was doing, where it began here", async () => {
+    // What was noted before may be damaged.
+    project.write(".ssh/updates.json", "damaged");
+    // Pulumi takes its lock, and is killed with its command.
+    const holder = `{"pid":$$,"username":"ann","hostname":"${hostname()}","timestamp":"$(date -u +%FT%TZ)"}`;
+    const lock = join(project.directory, LOCK);
+    const take = `mkdir -p ${dirname(lock)}; echo "${holder.replaceAll('"', '\\"')}" >${lock}; exit 255`;
+    const read = (key: string) => `$(sed 's/.*"${key}":"\\?\\([^",]*\\).*/\\1/' ${lock})`;
+    const meet = `echo "${saidOf(read("pid"), read("timestamp"))}" >&2; exit 255`;
+    project.answer("pulumi up", { talk: take }, { talk: meet });
+    await project.run(["deploy"]);
+    const { status, stderr } = await project.run(["deploy"]);
+    assert.equal(status, 3);
+    assert.match(
+      stderr,
+      /^error: An earlier update was killed in the middle: ann@\S+ \(deploy b2b2b2b, by ann; process \d+, since /m,
+    );
+  });
+
+  it("that runs: --recover does not take its lock", async () => {
+    project.lock({ pid: process.pid, hostname: hostname() });
+    for (const args of [["deploy"], ["rollback"], ["database", "upgrade", "17"]]) {
+      project.answer("ssh upgrade-db.sh", { stdout: "13 training_bot_db_data\n" });
+      project.answer("pulumi stack history", { stdout: history([OLD, "succeeded"], [NEW, "succeeded"]) });
+      const { status, stderr } = await project.run([...args, "--recover"]);
+      assert.equal(status, 3);
+      assert.match(
+        stderr,
+        /^error: --recover takes the stack from an update that was killed, and ann@.* still runs; wait/,
+      );
+    }
+    assert.deepEqual(project.calls("pulumi cancel"), []);
+  });
+
+  it("on another machine: --recover takes its lock, as the operator says that it was killed", async () => {
+    project.lock({ pid: process.pid, hostname: "elsewhere" });
+    project.answer("pulumi cancel", { talk: "rm -r state" });
+    assert.equal((await project.run(["deploy", "--recover"])).status, 0);
+    assert.equal(project.calls("pulumi cancel").length, 1);
+  });
+
   it("whose lock cannot be taken: it says why", async () => {
     project.answer("pulumi cancel", { status: 1, stderr: "error: not yours" });
     const { status, stderr } = await project.run(["deploy", "--recover"]);
@@ -302,7 +349,7 @@ describe("deploy and another update", function () {
       PULUMI_BACKEND_URL: "https://x",
     });
     assert.equal(status, 3);
-    assert.match(stderr, /The stack is locked by another update; wait for it/);
+    assert.match(stderr, /The stack is locked by another update \(.*\); wait for it/);
     assert.equal(project.calls("pulumi up").length, 1);
   });
 });

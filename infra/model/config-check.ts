@@ -1,0 +1,86 @@
+import type { z } from "zod";
+import { configError, describe, missingForWorkflows, storedInClear } from "./config-errors.ts";
+import {
+  Config,
+  OBJECT_KEYS,
+  parsePlainConfig,
+  type Plain,
+  type PlainSettings,
+  type Secret,
+  SECRET_KEYS,
+} from "./schema.ts";
+
+/**
+ * The faults of a configuration. The program checks all of it; commands check what stands in the stack's file, before
+ * they ask the server or Pulumi for anything, and say the same.
+ */
+
+/** Stands for a value that is stored encrypted: reading it takes the passphrase. */
+export const ENCRYPTED = "[secret]";
+
+/** Before the first deploy there is no commit, and each deploy brings its own. */
+const Stored = Config.partial({ commit: true });
+
+/** Without these secrets the workflows reach neither the state nor the secrets in it. */
+const NEEDED_BY_WORKFLOWS = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"];
+
+type Raw = Record<string, unknown>;
+
+/**
+ * Checks a raw configuration: keys without the project's prefix, objects already parsed.
+ *
+ * @param isSecret whether a key is stored encrypted
+ * @throws ConfigError with every fault at once
+ */
+export function checkConfig(raw: Raw, isSecret: (key: string) => boolean): Plain & Secret {
+  const result = Config.safeParse(raw, { reportInput: true });
+  const faults = faultsOf(result.error?.issues ?? [], raw, isSecret);
+  if (!result.success || faults.length > 0) throw configError(faults);
+  return result.data;
+}
+
+/**
+ * Checks what stands in a stack's file, and gives its plain part. Of a secret, that is whether it is there and encrypted.
+ *
+ * @param raw as for `checkConfig`, with `ENCRYPTED` in the place of encrypted values
+ * @throws ConfigError with every fault at once
+ */
+export function checkStored(raw: Raw, isSecret: (key: string) => boolean): PlainSettings {
+  const { error } = Stored.safeParse(raw, { reportInput: true });
+  const issues = (error?.issues ?? []).filter((issue) => !isUnreadable(issue));
+  const faults = faultsOf(issues, raw, isSecret);
+  if (faults.length > 0) throw configError(faults);
+  return parsePlainConfig(raw);
+}
+
+/** Whether an issue is one of a secret that is encrypted, so that nothing is known of it. A plain key is of no use so. */
+const isUnreadable = ({ path: [key], input }: z.core.$ZodIssue) =>
+  input === ENCRYPTED && isSecretKey(String(key));
+const isSecretKey = (key: string) => (SECRET_KEYS as string[]).includes(key);
+
+function faultsOf(issues: z.core.$ZodIssue[], raw: Raw, isSecret: (key: string) => boolean): string[] {
+  const inClear = SECRET_KEYS.filter((key) => raw[key] !== undefined && !isSecret(key));
+  // What is no valid object has no keys to look for.
+  const missing = issues.length > 0 ? [] : missingKeys(raw);
+  return [...issues.flatMap(describe), ...inClear.map(storedInClear), ...missing.map(missingForWorkflows)];
+}
+
+/** The missing keys that the workflows need. */
+function missingKeys({ github, githubSecrets = {}, sshPrivateKey }: Raw): string[] {
+  if (!(github as Plain["github"])?.manage) return [];
+  const names = githubSecrets === ENCRYPTED ? NEEDED_BY_WORKFLOWS : Object.keys(githubSecrets as object);
+  return [
+    ...(sshPrivateKey === undefined ? ["sshPrivateKey"] : []),
+    ...NEEDED_BY_WORKFLOWS.filter((name) => !names.includes(name)).map((name) => `githubSecrets.${name}`),
+  ];
+}
+
+/** A value as it is stored: objects may be JSON, all else is as it is. */
+export function parseValue(key: string, value: unknown): unknown {
+  if (!OBJECT_KEYS.includes(key) || typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}

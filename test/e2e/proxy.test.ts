@@ -1,0 +1,438 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { caddyfile } from "../../infra/components/Proxy.ts";
+import {
+  DRAIN_SECONDS,
+  holdSeconds,
+  PROXY_MEMORY,
+  PROXY_REQUESTS,
+  START_SECONDS,
+} from "../../infra/model/limits.ts";
+import { IN_CONTAINER } from "../../infra/model/paths.ts";
+import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
+import { docker, dockerSucceeds, run } from "../../sandbox/docker.ts";
+import { ensureImages } from "../../sandbox/images.ts";
+import {
+  type Answer,
+  ask,
+  askMany,
+  begin,
+  quantile,
+  randomBody,
+  type Target,
+  trickle,
+  uploadSlowly,
+} from "./attack.ts";
+import { eventually } from "./eventually.ts";
+
+const NEWEST = "caddy:2";
+/** Another image, such as an older one that servers still run, may be named by hand. */
+const IMAGE = process.env.PROXY_IMAGE ?? NEWEST;
+const NETWORK = "proxy-under-attack";
+const digestOf = (body: Buffer) => createHash("sha256").update(body).digest("hex");
+
+/** A bot that answers with the digest of the body it was sent, keeps /events open, and echoes a WebSocket's bytes. */
+class FakeBot {
+  readonly host: string;
+  port = 0;
+  /** Digests of the bodies that have arrived. */
+  readonly bodies: string[] = [];
+  private server: Server | undefined;
+  private readonly sockets = new Set<Socket>();
+
+  constructor(host: string) {
+    this.host = host;
+  }
+
+  async start(): Promise<void> {
+    const server = createServer((asked, answer) => {
+      if (asked.url === "/events") {
+        answer.writeHead(200, { "content-type": "text/event-stream" });
+        const timer = setInterval(() => answer.write("data: tick\n\n"), 200);
+        answer.on("close", () => {
+          clearInterval(timer);
+        });
+        return;
+      }
+      const chunks: Buffer[] = [];
+      asked.on("data", (chunk: Buffer) => chunks.push(chunk));
+      asked.on("end", () => {
+        const digest = digestOf(Buffer.concat(chunks));
+        this.bodies.push(digest);
+        answer.end(JSON.stringify({ digest, headers: asked.headers }));
+      });
+    });
+    server.on("connection", (socket) => {
+      this.sockets.add(socket);
+      socket.on("close", () => this.sockets.delete(socket));
+    });
+    server.on("upgrade", (_, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      socket.on("error", () => undefined);
+      socket.pipe(socket);
+    });
+    await once(server.listen(this.port, this.host, 128), "listening");
+    this.port = (server.address() as AddressInfo).port;
+    this.server = server;
+  }
+
+  /** Ends as a container that is killed: its port refuses connections. */
+  stop(): void {
+    this.server?.close();
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
+
+/** A proxy as the stack starts it (infra/components/Proxy.ts), on this machine's Docker. */
+class RealProxy {
+  readonly name: string;
+  target: Target = { host: "", port: 0 };
+  private directory?: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  async start(site: string, bot: FakeBot): Promise<void> {
+    await this.remove();
+    await docker([
+      ...["run", "--detach", "--name", this.name, "--network", NETWORK],
+      ...["--memory", `${PROXY_MEMORY}m`, "--memory-swap", `${PROXY_MEMORY}m`],
+      ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"],
+      ...["--tmpfs", `${IN_CONTAINER.gateDirectory}:size=64k,mode=0700`],
+      ...["--volume", `${await this.configuration()}:${IN_CONTAINER.caddyDirectory}:ro`],
+      ...["--env", `SITE=${site}`, "--env", `UPSTREAM=${bot.host}:${bot.port}`, IMAGE],
+    ]);
+    this.target = {
+      host: await this.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"),
+      port: 80,
+    };
+    await eventually(async () => (await ask(this.target).answer).status > 0, "an answer of the proxy");
+  }
+
+  async remove(): Promise<void> {
+    await dockerSucceeds(["rm", "--force", "--volumes", this.name]);
+    if (this.directory !== undefined) await rm(this.directory, { recursive: true });
+    this.directory = undefined;
+  }
+
+  /** A directory with the Caddyfile as the stack puts it on a server. */
+  private async configuration(): Promise<string> {
+    this.directory = await mkdtemp(join(tmpdir(), "proxy-"));
+    const { path, content } = caddyfile({ startSeconds: START_SECONDS });
+    await writeFile(join(this.directory, basename(path)), content);
+    await chmod(this.directory, 0o755);
+    return this.directory;
+  }
+
+  inspect(format: string): Promise<string> {
+    return docker(["inspect", "--format", format, this.name]);
+  }
+
+  /** Calls a function of gate.sh, as the scripts on a server do. */
+  gate(call: "hold_requests" | "open_gate" | "in_flight"): Promise<string> {
+    const lib = join(SERVER_SCRIPTS, "lib");
+    const script = `set -euo pipefail; source ${lib}/common.sh; source ${lib}/gate.sh; ${call}`;
+    const env = {
+      ...{ PROXY: this.name, GATE: IN_CONTAINER.gate },
+      ...{ HOLD_SECONDS: String(holdSeconds(START_SECONDS)), DRAIN_SECONDS: String(DRAIN_SECONDS) },
+    };
+    return run("bash", ["-c", script], { env });
+  }
+
+  /** Closes the gate and says how long it took until nothing was in flight, in seconds. */
+  async hold(): Promise<number> {
+    const began = Date.now();
+    await this.gate("hold_requests");
+    return (Date.now() - began) / 1000;
+  }
+
+  /** How many requests the proxy counts inside, held ones and those with the bot. */
+  async inside(): Promise<number> {
+    const api = "http://127.0.0.1:2019/reverse_proxy/upstreams";
+    const counts = JSON.parse(await docker(["exec", this.name, "wget", "-q", "-O", "-", api])) as {
+      address: string;
+      num_requests: number;
+    }[];
+    return counts.find(({ address }) => address === "127.0.0.1:9000")?.num_requests ?? 0;
+  }
+
+  /** Its memory in MiB, for the log; another file of the kernel's in either version of control groups. */
+  async memory(): Promise<string> {
+    const file = "/sys/fs/cgroup/memory.current /sys/fs/cgroup/memory/memory.usage_in_bytes";
+    const bytes = await docker(["exec", this.name, "sh", "-c", `cat ${file} 2>/dev/null || true`]);
+    return (Number(bytes) / 1024 ** 2).toFixed(0);
+  }
+}
+
+/** Fails unless the bot has got each body, whole and once. */
+function assertArrived(bot: FakeBot, bodies: Buffer[], answers: Answer[]): void {
+  assert.deepEqual(
+    answers.map(({ status, text }, i) => `${bodies[i]?.length ?? 0} bytes: ${status === 200 ? 200 : text}`),
+    bodies.map(({ length }) => `${length} bytes: 200`),
+  );
+  const digests = bodies.map(digestOf);
+  assert.deepEqual(
+    answers.map(({ text }) => (JSON.parse(text) as { digest: string }).digest),
+    digests,
+  );
+  for (const digest of digests) assert.equal(bot.bodies.filter((arrived) => arrived === digest).length, 1);
+}
+
+const log = (line: string) => {
+  console.log(`      ${line}`);
+};
+
+describe("the proxy", () => {
+  const proxy = new RealProxy(NETWORK);
+  let bot: FakeBot;
+
+  before(async () => {
+    if (IMAGE === NEWEST) await ensureImages([IMAGE]);
+    await dockerSucceeds(["network", "rm", NETWORK]);
+    await docker(["network", "create", NETWORK]);
+    const gateway = "{{(index .IPAM.Config 0).Gateway}}";
+    bot = new FakeBot(await docker(["network", "inspect", "--format", gateway, NETWORK]));
+    await bot.start();
+    await proxy.start(":80", bot);
+  });
+
+  after(async () => {
+    await proxy.remove();
+    await docker(["network", "rm", NETWORK]);
+    bot.stop();
+  });
+
+  afterEach(async () => {
+    await proxy.gate("open_gate");
+    await eventually(async () => (await proxy.inside()) === 0, "an empty proxy");
+  });
+
+  it("tells the bot of the client, and nothing of its own two hops", async () => {
+    const { text, headers } = await ask(proxy.target, { headers: { "x-forwarded-for": "1.2.3.4" } }).answer;
+    const told = (JSON.parse(text) as { headers: Record<string, string> }).headers;
+    assert.equal(told["x-forwarded-for"], bot.host);
+    assert.equal(told["x-forwarded-proto"], "http");
+    assert.equal(told["x-forwarded-host"], told.host);
+    assert.equal(told.host, proxy.target.host);
+    assert.deepEqual([told.via, headers.via], ["1.1 Caddy", "1.1 Caddy"]);
+  });
+
+  it("answers and drains beside a thousand clients that send one byte every five seconds", async () => {
+    const headers = trickle(proxy.target, 500, () => "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", 5);
+    // Every fifth declares a body that is not read before there is a place for it.
+    const length = (i: number) => (i % 5 === 0 ? 100_000 : 1000);
+    const post = (i: number) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length(i)}\r\n\r\n`;
+    const bodies = trickle(proxy.target, 500, post, 5);
+    const stream = request({ ...proxy.target, path: "/events", agent: false }).end();
+    const [events] = (await once(stream, "response")) as [IncomingMessage];
+    events.resume();
+    const times: number[] = [];
+    const until = Date.now() + 60_000;
+    while (Date.now() < until) {
+      const { status, milliseconds } = await ask(proxy.target).answer;
+      assert.equal(status, 200);
+      times.push(milliseconds);
+      await sleep(100);
+    }
+    assert.ok(!events.closed, "a stream outlasts all times of the proxy");
+    stream.destroy();
+    await eventually(async () => (await proxy.gate("in_flight")) === "0", "the end of the stream");
+    const drained = await proxy.hold();
+    headers.stop();
+    bodies.stop();
+    const slowest = quantile(times, 0.99);
+    log(`${times.length} requests, 99 % within ${slowest} ms; drained in ${drained.toFixed(1)} s`);
+    assert.ok(slowest <= 1000, `${slowest} ms`);
+    assert.ok(drained <= 5, `${drained} s`);
+    assert.ok(headers.ended() >= 500, `only ${headers.ended()} unfinished headers were given up`);
+  });
+
+  it("holds as many requests as it promises, and turns away the others at once", async () => {
+    const began = await proxy.inspect("{{.State.StartedAt}}");
+    await proxy.hold();
+    const body = randomBody(2000);
+    const asked = await askMany(proxy.target, 10_000, (i) => (i % 4 === 0 ? { body } : {}));
+    const over = asked.slice(PROXY_REQUESTS);
+    const turnedAway: Answer[] = [];
+    for (const { answer } of asked) void answer.then((seen) => turnedAway.push(seen));
+    await eventually(() => turnedAway.length >= over.length, "the answers to those beyond the bound");
+    await sleep(500);
+    assert.equal(turnedAway.length, over.length);
+    const slowest = Math.max(...turnedAway.map(({ milliseconds }) => milliseconds));
+    log(`slowest 503 after ${slowest} ms; ${await proxy.memory()} MiB with ${PROXY_REQUESTS} held`);
+    assert.ok(slowest < 5000, `${slowest} ms`);
+    for (const { status, headers } of turnedAway)
+      assert.deepEqual([status, headers["retry-after"]], [503, "5"]);
+
+    const isHeld = await Promise.all(
+      asked.map(({ answer }) => Promise.race([answer.then(() => false), sleep(0, true)])),
+    );
+    const held = asked.filter((_, i) => isHeld[i]);
+    const half = held.length / 2;
+    for (const { request: sent } of held.slice(0, half)) sent.destroy();
+    await eventually(async () => (await proxy.inside()) === half, "the places of those that hung up", 10);
+    const later = await askMany(proxy.target, half, () => ({}));
+    await eventually(async () => (await proxy.inside()) === PROXY_REQUESTS, "others in those places", 10);
+    await proxy.gate("open_gate");
+    const answers = await Promise.all([...held.slice(half), ...later].map(({ answer }) => answer));
+    assert.deepEqual(
+      answers.filter(({ status }) => status !== 200),
+      [],
+    );
+    assert.equal(answers.length, PROXY_REQUESTS);
+    assert.equal(
+      await proxy.inspect("{{.State.OOMKilled}} {{.RestartCount}} {{.State.StartedAt}}"),
+      `false 0 ${began}`,
+    );
+  });
+
+  it("keeps bodies of up to 1 MB while the bot is down, and a slow upload with them", async () => {
+    const pieces = Array.from({ length: 12 }, () => randomBody(30_000));
+    const slow = uploadSlowly(proxy.target, pieces, 1000);
+    await sleep(500);
+    bot.stop();
+    const bodies = [5, 9999, 10_000, 200_000, 1_000_000].flatMap((size) =>
+      [1, 2, 3, 4, 5].map(() => randomBody(size)),
+    );
+    const posted = await askMany(proxy.target, bodies.length, (i) => ({ body: bodies[i] }));
+    const other = ask(proxy.target, { method: "DELETE" });
+    await sleep(3000);
+    await bot.start();
+    assertArrived(bot, bodies, await Promise.all(posted.map(({ answer }) => answer)));
+    assertArrived(bot, [Buffer.concat(pieces)], [await slow]);
+    assert.equal((await other.answer).status, 200);
+  });
+
+  it("keeps bodies of any size at the closed gate, declared or in chunks", async () => {
+    await proxy.hold();
+    const bodies = [5, 9999, 10_000, 1_000_000, 1_100_000, 5_000_000].flatMap((size) => [
+      randomBody(size),
+      randomBody(size),
+    ]);
+    const posted = bodies.map((body, i) => ask(proxy.target, { body, chunked: i % 2 === 1 }));
+    await sleep(1000);
+    assert.equal(await proxy.gate("in_flight"), "0");
+    await proxy.gate("open_gate");
+    assertArrived(bot, bodies, await Promise.all(posted.map(({ answer }) => answer)));
+  });
+
+  it("passes on no body that a client has not finished", async () => {
+    const before = bot.bodies.length;
+    for (const length of ["9000", "90000"]) {
+      const { request: sent } = begin(proxy.target, {
+        method: "POST",
+        headers: { "content-length": length },
+      });
+      sent.write("half of it");
+      await sleep(500);
+      sent.destroy();
+    }
+    await sleep(500);
+    assert.equal(bot.bodies.length, before);
+  });
+
+  it("waits a few seconds for streams and WebSockets, and has their clients wait for the next bot", async () => {
+    const subscribe = async () => {
+      const asked = request({ ...proxy.target, path: "/events", agent: false }).end();
+      const [events] = (await once(asked, "response")) as [IncomingMessage];
+      let last = 0;
+      events.on("data", () => (last = Date.now())).on("error", () => undefined);
+      return { events, last: () => last };
+    };
+    const upgrade = async () => {
+      const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13" };
+      const asked = request({ ...proxy.target, agent: false, headers }).end();
+      const [, socket] = (await once(asked, "upgrade")) as [IncomingMessage, Socket];
+      socket.on("error", () => undefined);
+      return socket;
+    };
+    const echo = async (socket: Socket) => {
+      const echoed = once(socket, "data");
+      socket.write("ping");
+      assert.equal(String((await echoed)[0]), "ping");
+    };
+    const { events, last } = await subscribe();
+    const socket = await upgrade();
+    await echo(socket);
+    const drained = await proxy.hold();
+    log(`drained in ${drained.toFixed(1)} s with a stream and a WebSocket`);
+    assert.ok(drained > DRAIN_SECONDS - 2 && drained < DRAIN_SECONDS + 3, `${drained} s`);
+    assert.ok(Date.now() - last() < 2000, "the stream went on meanwhile");
+    await echo(socket);
+    assert.equal(await proxy.gate("in_flight"), "2");
+
+    bot.stop();
+    await eventually(() => events.closed && socket.closed, "the end of both");
+    const again = Promise.all([subscribe(), upgrade()]);
+    assert.equal(await Promise.race([again, sleep(1000, "held")]), "held");
+    await bot.start();
+    assert.equal(await Promise.race([again, sleep(1000, "held")]), "held");
+    await proxy.gate("open_gate");
+    const [stream, next] = await again;
+    await echo(next);
+    await eventually(() => stream.last() > 0, "an event");
+    stream.events.destroy();
+    next.destroy();
+  });
+
+  it("takes headers of 16 KiB, and none that would fill its memory", async () => {
+    const { status } = await ask(proxy.target, { headers: { "x-long": "a".repeat(15_000) } }).answer;
+    assert.equal(status, 200);
+    const { status: refused } = await ask(proxy.target, { headers: { "x-long": "a".repeat(25_000) } }).answer;
+    assert.equal(refused, 431);
+  });
+
+  describe("with a domain", () => {
+    const secure = new RealProxy("proxy-with-a-domain");
+
+    before(() => secure.start("localhost", bot));
+    after(() => secure.remove());
+
+    it("speaks HTTP/2, advertises no HTTP/3, and holds requests", async () => {
+      const session = connectHttp2(`https://${secure.target.host}`, {
+        servername: "localhost",
+        // Caddy has signed the certificate itself.
+        rejectUnauthorized: false,
+      });
+      const ask2 = async (body?: Buffer) => {
+        const stream = session.request({
+          ":authority": "localhost",
+          ":method": body ? "POST" : "GET",
+          ":path": "/",
+        });
+        const answered = once(stream, "response") as Promise<[Record<string, string>]>;
+        stream.end(body);
+        const [headers] = await answered;
+        const chunks = (await stream.toArray()) as Buffer[];
+        return { headers, text: Buffer.concat(chunks).toString() };
+      };
+      try {
+        const { headers, text } = await ask2();
+        assert.equal(Number(headers[":status"]), 200);
+        assert.equal(session.alpnProtocol, "h2");
+        assert.equal(headers["alt-svc"], undefined);
+        const told = (JSON.parse(text) as { headers: Record<string, string> }).headers;
+        assert.deepEqual([told["x-forwarded-proto"], told.host], ["https", "localhost"]);
+
+        await secure.hold();
+        const bodies = [randomBody(5000), randomBody(500_000)];
+        const posted = Promise.all(bodies.map(ask2));
+        assert.equal(await Promise.race([posted, sleep(1000, "held")]), "held");
+        await secure.gate("open_gate");
+        const digests = (await posted).map((seen) => (JSON.parse(seen.text) as { digest: string }).digest);
+        assert.deepEqual(digests, bodies.map(digestOf));
+      } finally {
+        session.destroy();
+      }
+    });
+  });
+});
