@@ -115,6 +115,7 @@ follow() {
   limit_processes "$BOT"
   if ! grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS"; then
     if ! stays_good "$BOT" "$PROBATION_SECONDS"; then
+      clock
       put_back "$fault, $(((now - opened) / 1000000)) s after its first good answer"
       return 0
     fi

@@ -56,10 +56,7 @@ export class FakeServer {
     for (const part of ["bin", "containers", "swap"]) mkdirSync(join(this.directory, part));
     cpSync(SERVER_SCRIPTS, join(this.directory, "scripts"), { recursive: true });
     // What the gate does in the proxy is the end-to-end tests' part.
-    this.write(
-      "scripts/lib/gate.sh",
-      'hold_requests() { echo hold >>"$WORLD/log"; }\nopen_gate() { echo open >>"$WORLD/log"; [[ ! -e $WORLD/no-proxy ]]; }\n',
-    );
+    this.write("scripts/lib/gate.sh", GATE);
     writeFileSync(join(this.directory, "bin/docker"), DOCKER, { mode: 0o755 });
     this.write("log", "");
   }
@@ -154,6 +151,11 @@ export class FakeServer {
     rmSync(this.directory, { recursive: true });
   }
 }
+
+const GATE = `
+hold_requests() { echo hold >>"$WORLD/log"; }
+open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
+`;
 
 /** Each container is a directory with a file for each fact. */
 const DOCKER = `#!/usr/bin/env bash

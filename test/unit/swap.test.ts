@@ -29,7 +29,7 @@ describe("a swap of the bot's container", function () {
     const stack = settings({ server: { ...raw, deployPath, backupPath } });
     return server.sh(`"$WORLD/scripts/swap-bot.sh" ${action}`, {
       ...factsByName(stack),
-      ...{ PAGE: `${server.port}/health`, START_SECONDS: "1", MAKE_SECONDS: "1", PROBATION_SECONDS: "1" },
+      ...{ PAGE: `${server.port}/health`, START_SECONDS: "2", MAKE_SECONDS: "2", PROBATION_SECONDS: "1" },
       ...{ SETTINGS: "", CONTAINER_ID: "new", ...facts },
     });
   }
@@ -53,7 +53,7 @@ describe("a swap of the bot's container", function () {
     await swap("begin");
     await server.put("new", { name: BOT, answers: 200 });
     const { status, stderr } = await swap("verdict");
-    assert.equal(status, 0);
+    assert.equal(status, 0, stderr);
     assert.match(stderr, /^requests were held for \d+\.\d\d s$/);
     assert.deepEqual(server.log().slice(4), [
       "open",
@@ -66,10 +66,10 @@ describe("a swap of the bot's container", function () {
   it("does not watch an image with an environment that has been watched before", async () => {
     const mark = createHash("sha256").update("image of new\n").digest("hex");
     server.write("hockey/proven", `${mark}\n`);
-    await swap("begin");
+    // The test may not take as long as this probation.
+    await swap("begin", { PROBATION_SECONDS: "600" });
     await server.put("new", { name: BOT, answers: 200 });
-    // The mocha timeout is shorter than this probation.
-    const { status } = await swap("verdict", { PROBATION_SECONDS: "600" });
+    const { status } = await swap("verdict");
     assert.equal(status, 0);
   });
 
@@ -86,7 +86,7 @@ describe("a swap of the bot's container", function () {
     ["ends well, which it must not", { ended: 0 }, "does not stay up"],
     ["was started again by Docker", { restarts: 1 }, "does not stay up"],
     ["answers wrongly", { answers: 500, log: "no table" }, "answers 500 at /health, not 200"],
-    ["does not answer", {}, "does not answer at port \\d+ after 1 s"],
+    ["does not answer", {}, "does not answer at port \\d+ after 2 s"],
   ] as const) {
     it(`has the old one run again where the new one ${what}, and says why`, async () => {
       await swap("begin");
@@ -100,14 +100,24 @@ describe("a swap of the bot's container", function () {
     });
   }
 
-  it("has the old one run again where the new one does not stay well, and holds requests for it once more", async () => {
-    await swap("begin");
+  it("has the old one run again where the new one ends after all, and holds requests for it once more", async () => {
+    await swap("begin", { PROBATION_SECONDS: "600" });
     await server.put("new", { name: BOT, answers: 200, endsLater: true });
-    const { status, stderr } = await swap("verdict", { PROBATION_SECONDS: "20" });
+    const { status, stderr } = await swap("verdict");
     assert.equal(status, 1);
-    assert.match(stderr, /training_bot does not stay up, \d+ s after the swap began\.$/);
+    assert.match(stderr, /\ntraining_bot does not stay up, \d+ s after its first good answer\.$/);
     assert.deepEqual(server.log().slice(4), ["open", `update --pids-limit 256 ${BOT}`, "hold", ...GIVEN_UP]);
     assert.ok(!existsSync(join(server.directory, "hockey/proven")));
+  });
+
+  it("says how long the new one was well", async () => {
+    await swap("begin", { PROBATION_SECONDS: "2" });
+    await server.put("new", { name: BOT, answers: [200, 503] });
+    const { stderr } = await swap("verdict");
+    assert.match(
+      stderr,
+      /\ntraining_bot does not answer well any more at \/health, 1 s after its first good answer\.$/,
+    );
   });
 
   it("has the old one run again where the new one does not come in time", async () => {
@@ -242,7 +252,7 @@ describe("a swap of the bot's container", function () {
     });
 
     it("has the old one run again where there is no new one yet", async () => {
-      const { status } = await swap("recover", { MAKE_SECONDS: "1" });
+      const { status } = await swap("recover", { MAKE_SECONDS: "2" });
       assert.equal(status, 0);
       assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
     });
