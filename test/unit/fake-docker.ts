@@ -27,7 +27,7 @@ export interface FakeContainer {
   endsLater?: boolean;
   restarts?: number;
   outOfMemory?: boolean;
-  /** What it answers, the last status again and again; without one nobody listens there. */
+  /** The status of its answers; the last one stays. Without any, nothing listens there. */
   answers?: number | readonly number[];
   log?: string;
 }
