@@ -73,7 +73,7 @@ const FACTS: Fact[] = [
   {
     what: "files of the stack on the server",
     literal:
-      /manifest\.sha256|health\.json|drift\.json|\/damaged\b|\/proven\b|repository_key|\/repository\.git|build\.log|backup\.log/,
+      /manifest\.sha256|health\.json|drift\.json|\/damaged\b|\/proven\b|repository_key|\/repository\.git|build\.log|backup\.log|\/swap\b(?!-)/,
     owner: "infra/model/paths.ts",
   },
   {
@@ -179,6 +179,7 @@ describe("every fact has one owner", () => {
     ["scripts/server/x.sh", "docker exec x test -e /gate/closed", "the gate's file"],
     ["operator/x.ts", "`${deployPath}/backups/settings`", "the settings file"],
     ["operator/x.ts", "`${deployPath}/health.json`", "files of the stack on the server"],
+    ["scripts/server/x.sh", 'rm -rf "$DEPLOY_PATH/swap"', "files of the stack on the server"],
     ["operator/x.ts", "`${backupPath}/.upgrade`", "files of the backups on the server"],
     ["operator/x.ts", "`${deployPath}/bin/${script}`", "the directory of installed scripts"],
     ["scripts/server/x.sh", "readonly HOLD_SECONDS=120", "times"],

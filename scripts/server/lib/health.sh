@@ -68,6 +68,8 @@ look_again() {
   local before=$pid
   until look_at "$1"; do
     if docker version >/dev/null 2>&1; then
+      # Docker may have come back between the two questions.
+      if look_at "$1"; then break; fi
       fault='is gone'
       return 1
     fi

@@ -272,7 +272,7 @@ describe("deploy", function () {
     const githubSecrets = { PULUMI_BACKEND_URL: secret, PULUMI_CONFIG_PASSPHRASE: secret };
     project.configure({ commit: OLD, app, github, sshPrivateKey: secret, githubSecrets });
     project
-      .answer("pulumi config get", { stdout: "the key" })
+      .answer("pulumi config get sshPrivateKey", { stdout: "the key" })
       .answer("ssh build-image.sh", { status: 1, stderr: "Permission denied (publickey)." });
     const { status, stderr } = await project.run(["deploy"]);
     assert.equal(status, 0, stderr);

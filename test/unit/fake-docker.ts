@@ -1,0 +1,205 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
+
+/** Above every process id that Linux gives. */
+const NO_PROCESS = 2 ** 22 + 1;
+
+/** A container as Docker would describe it. */
+export interface FakeContainer {
+  name: string;
+  /** The status with which its process has ended; undefined while it runs. */
+  ended?: number;
+  /** Whether its process ends when Docker is asked to update it: after the first good answer of a swap. */
+  endsLater?: boolean;
+  restarts?: number;
+  outOfMemory?: boolean;
+  /** The status of its answers; the last one stays. Without any, nothing listens there. */
+  answers?: number | readonly number[];
+  log?: string;
+}
+
+/** How a script ended. */
+interface Ended {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * A server in a directory: copies of the scripts, and a `docker` that knows containers as directories. Each container has
+ * an address of its own on this machine, where it answers or does not.
+ */
+export class FakeServer {
+  readonly directory = mkdtempSync(join(tmpdir(), "server-"));
+  /** The port at which bots listen. */
+  port = 0;
+  private readonly listening: Server[] = [];
+  private readonly processes: ChildProcess[] = [];
+  private readonly pages: string[] = [];
+  private last = 1;
+
+  constructor() {
+    for (const part of ["bin", "containers", "swap"]) mkdirSync(join(this.directory, part));
+    cpSync(SERVER_SCRIPTS, join(this.directory, "scripts"), { recursive: true });
+    // What the gate does in the proxy is the end-to-end tests' part.
+    this.write("scripts/lib/gate.sh", GATE);
+    writeFileSync(join(this.directory, "bin/docker"), DOCKER, { mode: 0o755 });
+    this.write("log", "");
+  }
+
+  /** Adds a container, or changes one. */
+  async put(id: string, container: FakeContainer): Promise<void> {
+    const { name, ended, endsLater, restarts = 0, answers, log = "", outOfMemory = false } = container;
+    const pid = ended === undefined ? this.startProcess() : NO_PROCESS;
+    this.last += 1;
+    const address = `127.0.0.${this.last}`;
+    if (answers !== undefined) await this.listen(address, [answers].flat());
+    const facts = { name, pid, restarts, address, log, exit: ended ?? 0, oom: outOfMemory };
+    for (const [fact, value] of Object.entries(facts)) this.write(`containers/${id}/${fact}`, String(value));
+    if (endsLater) this.write(`containers/${id}/ends-later`, "");
+  }
+
+  private startProcess(): number {
+    const child = spawn("sleep", ["60"], { stdio: "ignore" });
+    this.processes.push(child);
+    return child.pid ?? NO_PROCESS;
+  }
+
+  private async listen(address: string, statuses: number[]): Promise<void> {
+    const server = createServer((request, response) => {
+      this.pages.push(request.url ?? "");
+      response.writeHead((statuses.length > 1 ? statuses.shift() : statuses[0]) ?? 500).end();
+    }).listen(this.port, address);
+    this.listening.push(server);
+    await new Promise((resolve) => server.once("listening", resolve));
+    this.port = (server.address() as AddressInfo).port;
+  }
+
+  /** Runs a line of bash in the directory of the scripts. */
+  sh(script: string, env: Record<string, string> = {}): Promise<Ended> {
+    return new Promise((resolve) => {
+      const options = {
+        cwd: join(this.directory, "scripts"),
+        env: {
+          ...process.env,
+          PATH: `${this.directory}/bin:${process.env.PATH ?? ""}`,
+          WORLD: this.directory,
+          ...env,
+        },
+      };
+      const child = execFile("bash", ["-c", script], options, (_, stdout, stderr) => {
+        resolve({ status: child.exitCode ?? -1, stdout: stdout.trim(), stderr: stderr.trim() });
+      });
+    });
+  }
+
+  /** The pages that bots were asked for so far. */
+  asked(): string[] {
+    return this.pages;
+  }
+
+  /** What has changed so far: the commands of Docker that change something, and the gate. */
+  log(): string[] {
+    return this.read("log").split("\n").filter(Boolean);
+  }
+
+  /** The id of the container of this name. */
+  named(name: string): string | undefined {
+    const found = ["old", "new"].filter((id) => existsSync(join(this.directory, "containers", id, "name")));
+    return found.find((id) => this.read(`containers/${id}/name`) === name);
+  }
+
+  /** The id of the process that runs one of these scripts. */
+  processOf(script: string): number | undefined {
+    const words = ["bash", ...`${this.directory}/scripts/${script}`.split(" ")].join("\0");
+    const found = readdirSync("/proc").find((id) => {
+      const path = `/proc/${id}/cmdline`;
+      return /^\d+$/.test(id) && existsSync(path) && readFileSync(path, "utf8").startsWith(words);
+    });
+    return found === undefined ? undefined : Number(found);
+  }
+
+  read(path: string): string {
+    return readFileSync(join(this.directory, path), "utf8");
+  }
+
+  write(path: string, content: string): void {
+    mkdirSync(join(this.directory, path, ".."), { recursive: true });
+    writeFileSync(join(this.directory, path), content);
+  }
+
+  close(): void {
+    // A test that fails may leave a guard, which would wait for its Docker for ever.
+    const guard = this.processOf("swap-bot.sh guard");
+    if (guard !== undefined) process.kill(guard, "SIGKILL");
+    for (const server of this.listening) server.close();
+    for (const child of this.processes) child.kill();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+const GATE = `
+hold_requests() { echo hold >>"$WORLD/log"; }
+open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
+`;
+
+/** Each container is a directory with a file for each fact. */
+const DOCKER = `#!/usr/bin/env bash
+cd "$WORLD"
+# Docker that is away comes back when it was asked so many times.
+if [[ -e away ]] && left=$(<away) && ((left > 0)); then
+  echo $((left - 1)) >away
+  exit 1
+fi
+look_up() {
+  for at in containers/*; do
+    if [[ \${at##*/} == "$1" || $(<"$at/name") == "$1" ]]; then return 0; fi
+  done
+  return 1
+}
+status() {
+  if [[ -e $at/status ]]; then cat "$at/status"; elif [[ -d /proc/$(<"$at/pid") ]]; then echo running; else echo exited; fi
+}
+case "$1 $2" in
+  'container inspect')
+    look_up "\${!#}" || exit
+    case $* in
+      *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
+      *State.Running*) [[ $(status) != running ]] || echo true ;;
+      *OOMKilled*) cat "$at/oom" ;;
+      *Config.Env*json*) echo "image of \${at##*/}" ;;
+      *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
+    esac
+    ;;
+  'logs --tail') look_up "$4" && echo "$(<"$at/log")" ;;
+  'exec -i') cat >>psql ;;
+  'exec '*) [[ -e ready ]] ;;
+  'stop '* | 'start '* | 'rename '* | 'rm '* | 'update '*)
+    echo "$*" >>log
+    case $1 in
+      stop) look_up "\${!#}" && echo exited >"$at/status" ;;
+      start) look_up "$2" && rm -f "$at/status" ;;
+      rename) look_up "$2" && printf %s "$3" >"$at/name" ;;
+      rm)
+        shift 2
+        for one; do if look_up "$one"; then rm -r "$at"; fi; done
+        ;;
+      update) if look_up "\${!#}" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
+    esac
+    ;;
+esac
+`;
