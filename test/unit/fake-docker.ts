@@ -153,7 +153,9 @@ export class FakeServer {
 }
 
 const GATE = `
-hold_requests() { echo hold >>"$WORLD/log"; }
+gate_token=''
+hold_requests() { gate_token=1 && echo hold >>"$WORLD/log"; }
+close_again() { echo 'hold again' >>"$WORLD/log"; }
 open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
 `;
 
@@ -181,6 +183,7 @@ case "$1 $2" in
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
       *OOMKilled*) cat "$at/oom" ;;
+      *RestartPolicy*) echo unless-stopped ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
     esac
@@ -198,7 +201,7 @@ case "$1 $2" in
         shift 2
         for one; do if look_up "$one"; then rm -r "$at"; fi; done
         ;;
-      update) if look_up "\${!#}" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
+      update) if [[ $2 == --pids-limit ]] && look_up "\${!#}" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
     esac
     ;;
 esac
