@@ -366,8 +366,9 @@ describe("the proxy", () => {
       assert.ok(!socket.closed, "the WebSocket is open");
       const ended = once(socket, "close").then(() => ["the end"]);
       const echoed = Promise.race([once(socket, "data"), ended]);
-      socket.write("ping");
-      assert.equal(String((await echoed)[0]), "ping");
+      // More than one byte might come back in pieces.
+      socket.write("a");
+      assert.equal(String((await echoed)[0]), "a");
     };
     const { events, last } = await subscribe();
     const socket = await upgrade();
