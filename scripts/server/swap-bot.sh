@@ -62,7 +62,7 @@ end_abandoned() {
 # --- the guard
 
 # When this swap has let requests in, and whether it has changed the password of the database's role.
-opened='' renewed='' policy=''
+opened='' renewed=''
 
 # Says a word, or why there is no swap, to `begin`, which then ends.
 tell() {
@@ -121,16 +121,14 @@ follow() {
     fi
     echo "$mark" >>"$HEALTHY_FINGERPRINTS"
   fi
-  docker update --restart "${policy/#no/unless-stopped}" "$BOT" >/dev/null
   write_verdict good "$held"
   end
 }
 
-# Waits until the new container runs, or puts the old one back. Docker must not start it again until it has proven
-# itself: that would only delay the way back.
+# Waits until the new container runs, or puts the old one back.
 await_container() {
   local deadline=$((SECONDS + MAKE_SECONDS))
-  until look_at "$BOT" && [[ $id != "$old" ]] && hold_restarts && [[ $status != created ]]; do
+  until look_at "$BOT" && [[ $id != "$old" && $status != created ]]; do
     if [[ -e $ABANDONED ]]; then
       put_back 'could not be made'
       return 1
@@ -145,13 +143,6 @@ await_container() {
 
 set_password() {
   env DATABASE_CONTAINER="$DATABASE_CONTAINER" ROLE="$ROLE" DATABASE="$DATABASE" "${BASH_SOURCE[0]%/*}/set-password.sh" "$@"
-}
-
-# The policy of the new container is kept in `policy`, for its good end.
-hold_restarts() {
-  if [[ -n $policy ]]; then return 0; fi
-  policy=$(docker container inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || return 1
-  docker update --restart no "$id" >/dev/null 2>&1
 }
 
 # The role of the database gets a new password only while the bot stands: the old one knows the old password.

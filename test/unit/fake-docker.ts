@@ -183,7 +183,6 @@ case "$1 $2" in
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
       *OOMKilled*) cat "$at/oom" ;;
-      *RestartPolicy*) echo unless-stopped ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
     esac

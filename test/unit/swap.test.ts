@@ -37,7 +37,6 @@ describe("a swap of the bot's container", function () {
   const isOver = () => !existsSync(join(server.directory, "hockey/swap/journal"));
   const BEGUN = [`rm --force ${BOT}_before`, "hold", "stop --time 15 old", `rename old ${BOT}_before`];
   const PUT_BACK = [`rename old ${BOT}`, "start old", "open", `rm --force ${BOT}_before`];
-  const MADE = "update --restart no new";
 
   it("begins when requests are held: the old one stops and is kept under another name", async () => {
     const { status, stderr } = await swap("begin");
@@ -56,10 +55,8 @@ describe("a swap of the bot's container", function () {
     assert.equal(status, 0, stderr);
     assert.match(stderr, /^requests were held for \d+\.\d\d s$/);
     assert.deepEqual(server.log().slice(4), [
-      MADE,
       "open",
       `update --pids-limit 256 ${BOT}`,
-      `update --restart unless-stopped ${BOT}`,
       `rm --force ${BOT}_before`,
     ]);
     assert.deepEqual([server.named(BOT), isOver()], ["new", true]);
@@ -98,7 +95,7 @@ describe("a swap of the bot's container", function () {
       assert.match(stderr, new RegExp(`(^|\n)What ran before runs again\\.\n${BOT} ${reason}\\.$`));
       if ("log" in container) assert.ok(stderr.startsWith(container.log));
       const last = "ended" in container || "restarts" in container ? [] : ["stop --time 2 new"];
-      assert.deepEqual(server.log().slice(4), [MADE, ...last, "rm --force new", ...PUT_BACK]);
+      assert.deepEqual(server.log().slice(4), [...last, "rm --force new", ...PUT_BACK]);
       assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
     });
   }
@@ -110,7 +107,7 @@ describe("a swap of the bot's container", function () {
     assert.equal(status, 1);
     assert.match(stderr, /\ntraining_bot does not stay up, \d+ s after its first good answer\.$/);
     assert.deepEqual(server.log().slice(4), [
-      ...[MADE, "open", `update --pids-limit 256 ${BOT}`],
+      ...["open", `update --pids-limit 256 ${BOT}`],
       ...["hold again", "rm --force new", ...PUT_BACK],
     ]);
     assert.ok(!existsSync(join(server.directory, "hockey/proven")));
