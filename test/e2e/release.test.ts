@@ -129,6 +129,12 @@ describe("a release under load, which no visitor notices", () => {
       cause: /does not answer at port 5000 after 15 s/,
     },
     {
+      name: "accepts and hangs @slow",
+      file: "web.py",
+      edit: (text) => text.replace("200 if well else 503", '(__import__("time").sleep(600), 500)[1]'),
+      cause: /does not answer at port 5000 after 15 s/,
+    },
+    {
       name: "answers 500 at /health @slow",
       file: "web.py",
       edit: (text) => text.replace("200 if well else 503", "500"),

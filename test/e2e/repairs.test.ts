@@ -74,6 +74,17 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     assert.ok(await unchanged(world.stack));
   });
 
+  it("starts a database that was stopped by hand, and waits until the bot is well on it", async () => {
+    await world.onServer("docker", "stop", "training_bot_db");
+    const restarted = await bot.operate("restart");
+    assert.equal(restarted.exitCode, 1, restarted.output);
+    assert.match(restarted.output, /^error: The restart failed: The container training_bot answers 503 /m);
+    const commit = await bot.running();
+    assert.match(await bot.ok("deploy", commit), /deploy: \S+ is live/);
+    assert.equal((await bot.health()).status, "ok");
+    assert.ok(await unchanged(world.stack));
+  });
+
   it("builds an image anew that was removed under us", async () => {
     const commit = await bot.running();
     await world.onServer("docker", "rm", "--force", "training_bot");
