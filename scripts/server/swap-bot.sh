@@ -62,7 +62,7 @@ end_abandoned() {
 # --- the guard
 
 # When this swap has let requests in, and whether it has changed the password of the database's role.
-opened='' renewed=''
+opened='' renewed='' policy=''
 
 # Says a word, or why there is no swap, to `begin`, which then ends.
 tell() {
@@ -121,14 +121,17 @@ follow() {
     fi
     echo "$mark" >>"$HEALTHY_FINGERPRINTS"
   fi
+  look_at "$BOT"
+  docker update --restart "${policy/#no/unless-stopped}" "$id" >/dev/null
   write_verdict good "$held"
   end
 }
 
-# Waits until the new container runs, or puts the old one back.
+# Waits until the new container runs, or puts the old one back. Docker must not start it again until it has proven
+# itself: that would only delay the way back.
 await_container() {
   local deadline=$((SECONDS + MAKE_SECONDS))
-  until look_at "$BOT" && [[ $id != "$old" && $status != created ]]; do
+  until look_at "$BOT" && [[ $id != "$old" ]] && hold_restarts && [[ $status != created ]]; do
     if [[ -e $ABANDONED ]]; then
       put_back 'could not be made'
       return 1
@@ -145,6 +148,13 @@ set_password() {
   env DATABASE_CONTAINER="$DATABASE_CONTAINER" ROLE="$ROLE" DATABASE="$DATABASE" "${BASH_SOURCE[0]%/*}/set-password.sh" "$@"
 }
 
+# The policy of the new container is kept in `policy`, for its good end.
+hold_restarts() {
+  if [[ -n $policy ]]; then return 0; fi
+  policy=$(docker container inspect --format '{{.HostConfig.RestartPolicy.Name}}' "$id" 2>/dev/null) || return 1
+  docker update --restart no "$id" >/dev/null 2>&1
+}
+
 # The role of the database gets a new password only while the bot stands: the old one knows the old password.
 renew_password() {
   local wanted
@@ -158,15 +168,21 @@ renew_password() {
 # --- the way back
 
 # Has the old container run again: put_back REASON. Where there is none, the new one stays as it is, to be looked at.
+# Requests wait meanwhile, so Docker is called no more often than needed.
 put_back() {
-  await_docker
-  look_at "$BOT" || id=''
-  if [[ -n $old ]] && has_container "$old"; then
-    if [[ -n $opened ]]; then hold_requests; fi
+  if ! look_at "$BOT"; then
+    await_docker
+    look_at "$BOT" || id=''
+  fi
+  if [[ -z $old ]]; then
+    write_verdict failed "$1"
+  else
+    hold_again
     if [[ $id != "$old" ]]; then
-      write_verdict failed "$1"
       if [[ -n $id ]]; then
-        docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true
+        write_verdict failed "$1"
+        # One that is alive may finish what it does. One that has ended is begun anew by Docker again and again.
+        if [[ -z $ended ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
         docker rm --force "$id" >/dev/null
       fi
       docker rename "$old" "$BOT"
@@ -174,11 +190,19 @@ put_back() {
     fi
     docker start "$old" >/dev/null
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
-  else
-    write_verdict failed "$1"
   fi
-  open_gate || true
+  open_gate || say "the proxy does not answer"
   end
+}
+
+# Closes the gate that was opened for a bot that failed then. With one that is dead, nothing is in flight.
+hold_again() {
+  if [[ -z $opened ]]; then return 0; fi
+  if [[ -n $gate_token && -n $ended ]]; then
+    close_again
+  else
+    hold_requests
+  fi
 }
 
 # The password that the old container knows, from its own environment; it travels on standard input.
@@ -201,7 +225,7 @@ write_verdict() {
   if [[ $1 == failed && -n $id ]]; then
     log=$(docker logs --tail "$VERDICT_LINES" "$id" 2>&1 || true)
     # A bot that has ended says why at its end.
-    if [[ -n $log ]] && ! is_alive; then reason+=": ${log##*$'\n'}"; fi
+    if [[ -n $log && -n $ended ]]; then reason+=": ${log##*$'\n'}"; fi
   fi
   printf '%s\n' "$1" "$id" "$reason" "$log" >"$SWAP_VERDICT.new"
   mv "$SWAP_VERDICT.new" "$SWAP_VERDICT"

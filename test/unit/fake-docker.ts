@@ -23,7 +23,7 @@ export interface FakeContainer {
   name: string;
   /** The status with which its process has ended; undefined while it runs. */
   ended?: number;
-  /** Whether its process ends when Docker is asked to update it: after the first good answer of a swap. */
+  /** Whether its process ends when Docker is asked to limit its processes: after the first good answer of a swap. */
   endsLater?: boolean;
   restarts?: number;
   outOfMemory?: boolean;
@@ -153,7 +153,9 @@ export class FakeServer {
 }
 
 const GATE = `
-hold_requests() { echo hold >>"$WORLD/log"; }
+gate_token=''
+hold_requests() { echo hold >>"$WORLD/log" && gate_token=x; }
+close_again() { echo close >>"$WORLD/log"; }
 open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
 `;
 
@@ -180,6 +182,7 @@ case "$1 $2" in
     case $* in
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
+      *RestartPolicy*) echo unless-stopped ;;
       *OOMKilled*) cat "$at/oom" ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
@@ -198,7 +201,7 @@ case "$1 $2" in
         shift 2
         for one; do if look_up "$one"; then rm -r "$at"; fi; done
         ;;
-      update) if look_up "\${!#}" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
+      update) if [[ $2 == --pids-limit ]] && look_up "$4" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
     esac
     ;;
 esac

@@ -37,7 +37,11 @@ describe("a swap of the bot's container", function () {
   const isOver = () => !existsSync(join(server.directory, "hockey/swap/journal"));
   const BEGUN = [`rm --force ${BOT}_before`, "hold", "stop --time 15 old", `rename old ${BOT}_before`];
   const PUT_BACK = [`rename old ${BOT}`, "start old", "open", `rm --force ${BOT}_before`];
+  /** Docker does not start it again until it has proven itself. */
+  const ON_TRIAL = "update --restart no new";
+  /** What is alive may end in good order. */
   const GIVEN_UP = ["stop --time 2 new", "rm --force new", ...PUT_BACK];
+  const BURIED = ["rm --force new", ...PUT_BACK];
 
   it("begins when requests are held: the old one stops and is kept under another name", async () => {
     const { status, stderr } = await swap("begin");
@@ -56,8 +60,7 @@ describe("a swap of the bot's container", function () {
     assert.equal(status, 0, stderr);
     assert.match(stderr, /^requests were held for \d+\.\d\d s$/);
     assert.deepEqual(server.log().slice(4), [
-      "open",
-      `update --pids-limit 256 ${BOT}`,
+      ...[ON_TRIAL, "open", `update --pids-limit 256 ${BOT}`, "update --restart unless-stopped new"],
       `rm --force ${BOT}_before`,
     ]);
     assert.deepEqual([server.named(BOT), isOver()], ["new", true]);
@@ -95,18 +98,22 @@ describe("a swap of the bot's container", function () {
       assert.equal(status, 1);
       assert.match(stderr, new RegExp(`(^|\n)What ran before runs again\\.\n${BOT} ${reason}\\.$`));
       if ("log" in container) assert.ok(stderr.startsWith(container.log));
-      assert.deepEqual(server.log().slice(4), GIVEN_UP);
+      const isAlive = !("ended" in container || "restarts" in container);
+      assert.deepEqual(server.log().slice(4), [ON_TRIAL, ...(isAlive ? GIVEN_UP : BURIED)]);
       assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
     });
   }
 
-  it("has the old one run again where the new one ends after all, and holds requests for it once more", async () => {
+  it("has the old one run again where the new one ends after all, and holds new requests for it", async () => {
     await swap("begin", { PROBATION_SECONDS: "600" });
     await server.put("new", { name: BOT, answers: 200, endsLater: true });
     const { status, stderr } = await swap("verdict");
     assert.equal(status, 1);
     assert.match(stderr, /\ntraining_bot does not stay up, \d+ s after its first good answer\.$/);
-    assert.deepEqual(server.log().slice(4), ["open", `update --pids-limit 256 ${BOT}`, "hold", ...GIVEN_UP]);
+    assert.deepEqual(server.log().slice(4), [
+      ...[ON_TRIAL, "open", `update --pids-limit 256 ${BOT}`, "close"],
+      ...BURIED,
+    ]);
     assert.ok(!existsSync(join(server.directory, "hockey/proven")));
   });
 

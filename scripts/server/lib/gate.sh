@@ -51,7 +51,7 @@ hold_requests() {
   enter_proxy
   # shellcheck disable=SC2034 # callers read it
   closed_at=${EPOCHREALTIME/[.,]/}
-  in_proxy "echo $gate_token >$GATE && echo closed"
+  close_again
   sleep "$PASSING_SECONDS"
   deadline=$((SECONDS + DRAIN_SECONDS))
   while
@@ -60,6 +60,11 @@ hold_requests() {
   do
     sleep 0.05
   done
+}
+
+# Closes the gate once more in the same hold: what opens it by itself still waits.
+close_again() {
+  in_proxy "echo $gate_token >$GATE && echo closed"
 }
 
 open_gate() {
