@@ -121,8 +121,7 @@ follow() {
     fi
     echo "$mark" >>"$HEALTHY_FINGERPRINTS"
   fi
-  look_at "$BOT"
-  docker update --restart "${policy/#no/unless-stopped}" "$id" >/dev/null
+  docker update --restart "${policy/#no/unless-stopped}" "$BOT" >/dev/null
   write_verdict good "$held"
   end
 }

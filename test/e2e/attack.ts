@@ -9,6 +9,9 @@ export interface Target {
   port: number;
 }
 
+/** How long a client waits for a byte, in milliseconds: longer than the proxy holds a request. */
+const PATIENCE = 90_000;
+
 /** What became of a request. */
 export interface Answer {
   /** 0 where there was none; `text` then says why. */
@@ -48,7 +51,8 @@ export function begin(
   { path = "/", method, headers }: Omit<Asking, "body" | "chunked">,
 ): Asked {
   const began = Date.now();
-  const sent = request({ ...target, path, method, headers, agent: false });
+  const sent = request({ ...target, path, method, headers, agent: false, timeout: PATIENCE });
+  sent.on("timeout", () => sent.destroy(new Error("no answer")));
   const answer = new Promise<Answer>((resolve) => {
     const end = (status: number, text: string, received: IncomingMessage["headers"] = {}) => {
       resolve({ status, text, headers: received, milliseconds: Date.now() - began });

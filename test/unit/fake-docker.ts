@@ -154,8 +154,8 @@ export class FakeServer {
 
 const GATE = `
 gate_token=''
-hold_requests() { echo hold >>"$WORLD/log" && gate_token=x; }
-close_again() { echo close >>"$WORLD/log"; }
+hold_requests() { gate_token=1 && echo hold >>"$WORLD/log"; }
+close_again() { echo 'hold again' >>"$WORLD/log"; }
 open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
 `;
 
@@ -184,6 +184,7 @@ case "$1 $2" in
       *State.Running*) [[ $(status) != running ]] || echo true ;;
       *RestartPolicy*) echo unless-stopped ;;
       *OOMKilled*) cat "$at/oom" ;;
+      *RestartPolicy*) echo unless-stopped ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
     esac
@@ -201,7 +202,7 @@ case "$1 $2" in
         shift 2
         for one; do if look_up "$one"; then rm -r "$at"; fi; done
         ;;
-      update) if [[ $2 == --pids-limit ]] && look_up "$4" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
+      update) if [[ $2 == --pids-limit ]] && look_up "\${!#}" && [[ -e $at/ends-later ]]; then kill "$(<"$at/pid")"; fi ;;
     esac
     ;;
 esac
