@@ -182,7 +182,6 @@ case "$1 $2" in
     case $* in
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
-      *RestartPolicy*) echo unless-stopped ;;
       *OOMKilled*) cat "$at/oom" ;;
       *RestartPolicy*) echo unless-stopped ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
