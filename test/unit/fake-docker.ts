@@ -23,7 +23,7 @@ export interface FakeContainer {
   name: string;
   /** The status with which its process has ended; undefined while it runs. */
   ended?: number;
-  /** Whether its process ends when Docker is asked to update it: after the first good answer of a swap. */
+  /** Whether its process ends when Docker is asked to limit its processes: after the first good answer of a swap. */
   endsLater?: boolean;
   restarts?: number;
   outOfMemory?: boolean;

@@ -100,7 +100,7 @@ describe("a swap of the bot's container", function () {
     });
   }
 
-  it("has the old one run again where the new one ends after all, and holds requests for it once more", async () => {
+  it("has the old one run again where the new one ends after all, and holds new requests for it", async () => {
     await swap("begin", { PROBATION_SECONDS: "600" });
     await server.put("new", { name: BOT, answers: 200, endsLater: true });
     const { status, stderr } = await swap("verdict");
