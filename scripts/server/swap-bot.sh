@@ -111,8 +111,9 @@ follow() {
   clock
   opened=$now
   held=$((now - ${closed_at:-$now}))
-  mark=$(fingerprint_of "$BOT")
-  limit_processes "$BOT"
+  # From here on the bot serves: nothing but the bot itself is a reason to give it up.
+  limit_processes "$BOT" || say "Docker is away"
+  mark=$(fingerprint_of "$BOT") || mark=''
   if ! grep -qsxF "$mark" "$HEALTHY_FINGERPRINTS"; then
     if ! stays_good "$BOT" "$PROBATION_SECONDS"; then
       clock

@@ -127,8 +127,7 @@ export class FakeServer {
   processOf(script: string): number | undefined {
     const words = ["bash", ...`${this.directory}/scripts/${script}`.split(" ")].join("\0");
     const found = readdirSync("/proc").find((id) => {
-      const path = `/proc/${id}/cmdline`;
-      return /^\d+$/.test(id) && existsSync(path) && readFileSync(path, "utf8").startsWith(words);
+      return /^\d+$/.test(id) && commandOf(id).startsWith(words);
     });
     return found === undefined ? undefined : Number(found);
   }
@@ -158,6 +157,15 @@ hold_requests() { gate_token=1 && echo hold >>"$WORLD/log"; }
 close_again() { echo 'hold again' >>"$WORLD/log"; }
 open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
 `;
+
+/** The command line of a process, which may end while it is read. */
+function commandOf(id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
 
 /** Each container is a directory with a file for each fact. */
 const DOCKER = `#!/usr/bin/env bash
