@@ -45,8 +45,8 @@ describe("the workflows of a release, run", function () {
     assert.ok(!isGreen);
     assert.match(log, /Success - Main Run the bot's tests/);
     assert.match(log, /broken on purpose/);
-    assert.match(log, new RegExp(`deploying ${broken} to production`));
-    assert.match(log, new RegExp(`putting ${good.slice(0, 7)} back`));
+    assert.match(log, new RegExp(`deploying ${broken.slice(0, 7)} to production`));
+    assert.match(log, new RegExp(`; ${good.slice(0, 7)} is back\\.`));
     assert.match(log, /Failure - Main Deploy/);
     assert.match(log, /Success - Main Logs/);
     assert.equal(await bot.running(), good);
@@ -74,7 +74,7 @@ describe("the workflows of a release, run", function () {
     assert.equal(await bot.running(), newer);
     const forced = await bot.byHand({ action: "deploy", commit: older });
     assert.ok(forced.isGreen, forced.log);
-    assert.match(forced.log, new RegExp(`deploying ${older} to production`));
+    assert.match(forced.log, new RegExp(`deploying ${older.slice(0, 7)} to production`));
     assert.match(forced.log, /deploy: \S+ is live/);
     assert.equal(await bot.running(), older);
   });
