@@ -78,7 +78,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     await world.onServer("docker", "stop", "training_bot_db");
     const restarted = await bot.operate("restart");
     assert.equal(restarted.exitCode, 1, restarted.output);
-    assert.match(restarted.output, /^error: The restart failed: The container training_bot answers 503 /m);
+    assert.match(restarted.output, /^error: The restart failed: The container training_bot does not answer at port 5000 after 15 s/m);
     const commit = await bot.running();
     assert.match(await bot.ok("deploy", commit), /deploy: \S+ is live/);
     assert.equal((await bot.health()).status, "ok");
