@@ -34,9 +34,13 @@ export class Image extends pulumi.ComponentResource {
     const build = server.run(
       `${name}-image`,
       { script: "build-image.sh", names: { IMAGE: settings.name, COMMIT: commit } },
-      { parent: this, dependsOn: access },
+      {
+        parent: this,
+        dependsOn: access,
+        // An image that is there needs no command that finds it: its connection alone would take a tenth of a release.
+        ignoreChanges: known === undefined ? [] : ["create", "update", "connection"],
+      },
     );
-    // An image that is there needs no waiting for the command that would build it.
     this.imageId = known === undefined ? build.stdout : pulumi.output(known);
     this.registerOutputs({ commit, imageId: this.imageId });
   }
