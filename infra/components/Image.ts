@@ -41,7 +41,9 @@ export class Image extends pulumi.ComponentResource {
         ignoreChanges: known === undefined ? [] : ["create", "update", "connection"],
       },
     );
-    this.imageId = known === undefined ? build.stdout : pulumi.output(known);
+    // The bot's container comes after the command all the same: Pulumi's `--target` fails where the state knows of a
+    // dependency that a run does not wait for.
+    this.imageId = build.stdout.apply((built) => known ?? built);
     this.registerOutputs({ commit, imageId: this.imageId });
   }
 }
