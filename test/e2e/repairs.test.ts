@@ -75,11 +75,14 @@ describe("what got out of order, and what was interrupted, is put right", () => 
   });
 
   it("starts a database that was stopped by hand, and waits until the bot is well on it", async () => {
+    const commit = await bot.running();
     await world.onServer("docker", "stop", "training_bot_db");
     const restarted = await bot.operate("restart");
     assert.equal(restarted.exitCode, 1, restarted.output);
-    assert.match(restarted.output, /^error: The restart failed: The container training_bot does not answer at port 5000 after 15 s/m);
-    const commit = await bot.running();
+    assert.match(
+      restarted.output,
+      /^error: The restart failed: The container training_bot does not answer at port 5000 after 15 s/m,
+    );
     assert.match(await bot.ok("deploy", commit), /deploy: \S+ is live/);
     assert.equal((await bot.health()).status, "ok");
     assert.ok(await unchanged(world.stack));
