@@ -4,28 +4,27 @@ import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { settingsFile } from "../../infra/model/server-settings.ts";
 import { run } from "../../sandbox/docker.ts";
 import type { Bench } from "./bench.ts";
-import type { Flow } from "./flow.ts";
+import { parking } from "./containers.ts";
+import type { Command, Flow } from "./flow.ts";
+import { must } from "./perform.ts";
 
 const VENV = join(import.meta.dirname, "..", "..", ".tools", "ansible");
 const FILES = join(import.meta.dirname, "ansible");
 
-/** Ansible from this machine with its default SSH settings and the playbook beside this file. */
+/** Ansible from this machine with SSH pipelining and the playbook beside this file. */
 export function ansibleFlow(bench: Bench): Flow {
   const inventory = join(bench.directory, "inventory.yml");
   const { server, repository } = bench;
-  const call = async (commit: string) => {
-    const args = ["--inventory", inventory, "--extra-vars", `commit=${commit}`, join(FILES, "playbook.yml")];
-    // Keeps Ansible's files within this run, and prints failures on standard error.
-    const env = {
-      ANSIBLE_HOME: join(bench.directory, "ansible"),
-      ANSIBLE_DISPLAY_FAILED_STDERR: "1",
-      LC_ALL: "C.UTF-8",
-    };
-    await run(join(VENV, "bin", "ansible-playbook"), args, { env });
-    return {};
-  };
+  const call = (commit: string): Command => ({
+    file: join(VENV, "bin", "ansible-playbook"),
+    args: ["--inventory", inventory, "--extra-vars", `commit=${commit}`, join(FILES, "playbook.yml")],
+    // Keeps Ansible's files within this run.
+    options: {
+      env: { ANSIBLE_HOME: join(bench.directory, "ansible"), ANSIBLE_PIPELINING: "1", LC_ALL: "C.UTF-8" },
+    },
+  });
   return {
-    containers: ["ansible_proxy", "ansible_bot", "ansible_db"],
+    ...parking(bench, ["ansible_proxy", "ansible_bot", "ansible_db"]),
     async setUp(commit) {
       await install();
       const known = join(repository.directory, ".git", "known_hosts");
@@ -41,7 +40,7 @@ export function ansibleFlow(bench: Bench): Flow {
         settings: settings(bench),
       };
       await writeFile(inventory, JSON.stringify({ all: { hosts: { server: variables } } }));
-      await call(commit);
+      await must(call(commit));
     },
     release: call,
     goBack: call,

@@ -7,8 +7,8 @@ set -euo pipefail
 main() {
   cd "$1"
   if (($# == 2)); then git reset --quiet --hard "$2"; else git pull --quiet; fi
-  docker-compose build
-  docker-compose up -d
+  docker compose build
+  docker compose up -d
 }
 
 main "$@"

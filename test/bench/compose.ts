@@ -1,24 +1,23 @@
 import type { Bench } from "./bench.ts";
 import type { Flow } from "./flow.ts";
+import { must } from "./perform.ts";
 
-/** docker-compose on the server, in a clone of the repository, called by test/bench/NAME.sh. */
+/** Docker Compose on the server, in a clone of the repository, called by test/bench/NAME.sh. */
 export function composeFlow(bench: Bench, name: "seed" | "compose"): Flow {
   const directory = `/home/deploy/${name}`;
-  const call = async (...commit: string[]) => {
-    await bench.ssh(`test/bench/${name}.sh`, [directory, ...commit]);
-    return {};
-  };
+  const call = (...commit: string[]) => bench.script(`test/bench/${name}.sh`, [directory, ...commit]);
+  const compose = (...words: string[]) =>
+    bench.remote(["docker", "compose", "--project-directory", directory, ...words]);
   return {
-    containers: [`${name}_bot_1`, `${name}_db_1`],
+    park: () => must(compose("stop")),
+    unpark: () => must(compose("start")),
     async setUp() {
-      await bench.onServer(
-        ...["runuser", "-u", "deploy", "--"],
-        ...["git", "clone", "--quiet", bench.repository.pathOnServer, directory],
-      );
+      await must(bench.remote(["git", "clone", "--quiet", bench.repository.pathOnServer, directory]));
       // The first build is not measured, so it may use the cache.
-      await bench.ssh("test/bench/compose.sh", [directory]);
+      await must(bench.script("test/bench/compose.sh", [directory]));
     },
     release: () => call(),
     goBack: (commit) => call(commit),
+    restart: () => compose("restart", "bot"),
   };
 }

@@ -1,42 +1,41 @@
 import { initStack, pulumiOk, randomToken, type Stack } from "../../sandbox/stack.ts";
 import type { Bench } from "./bench.ts";
-import { newCommit } from "./measure.ts";
-import { type Growth, median, rounded } from "./results.ts";
+import type { Command } from "./flow.ts";
+import { since } from "./measure.ts";
+import { delivery, pulumi } from "./ours.ts";
+import { must } from "./perform.ts";
+import type { Growth } from "./results.ts";
+import { median, rounded } from "./statistics.ts";
 
 const SIZES = [1, 5, 20];
-/** The least number of figures for a median. */
-const TRIES = 3;
 
 /** Adds bots to the server, each in its own stack, and measures updates at each size. */
-export async function measureGrowth(bench: Bench): Promise<Growth[]> {
+export async function measureGrowth(bench: Bench, rounds: number, most: number): Promise<Growth[]> {
   const bots: [Stack, ...Stack[]] = [await addBot(bench, 1)];
   const measured: Growth[] = [];
-  for (const size of SIZES) {
+  for (const size of SIZES.filter((size) => size <= most)) {
     while (bots.length < size) bots.push(await addBot(bench, bots.length + 1));
-    measured.push(await measureSize(bench, bots));
+    measured.push(await measureSize(bench, bots, rounds));
     console.log(`  growth: ${JSON.stringify(measured.at(-1))}`);
   }
   return measured;
 }
 
-async function measureSize(bench: Bench, bots: [Stack, ...Stack[]]): Promise<Growth> {
+async function measureSize(bench: Bench, bots: [Stack, ...Stack[]], rounds: number): Promise<Growth> {
   const [one, all, change]: [number[], number[], number[]] = [[], [], []];
-  while (one.length < TRIES) {
+  while (all.length < rounds) {
     const each: number[] = [];
-    for (const bot of bots) each.push(await up(bot, ["--expect-no-changes"]));
+    for (const stack of bots) each.push(await timed(pulumi({ stack }, "up", "--yes", "--skip-preview")));
     one.push(...each);
     all.push(each.reduce((sum, value) => sum + value));
-  }
-  while (change.length < TRIES) {
-    const { commit } = await newCommit(bench, `Change ${change.length + 1} of one among ${bots.length}`);
-    await pulumiOk(bots[0], ["config", "set", "commit", commit]);
-    change.push(await up(bots[0]));
+    const { commit } = await bench.commit(`Change ${all.length} of one among ${bots.length}`);
+    change.push(await timed(delivery({ stack: bots[0] }, "deploy", commit)));
   }
   return {
-    stacks: bots.length,
-    noopOneSeconds: rounded(median(one)),
-    noopAllSeconds: rounded(median(all)),
-    changeOneSeconds: rounded(median(change)),
+    bots: bots.length,
+    nothingOne: rounded(median(one)),
+    nothingAll: rounded(median(all)),
+    releaseOne: rounded(median(change)),
   };
 }
 
@@ -56,12 +55,13 @@ async function addBot(bench: Bench, number: number): Promise<Stack> {
   };
   const pairs = Object.entries(own).flatMap(([key, value]) => ["--plaintext", `${key}=${value}`]);
   await pulumiOk(stack, ["config", "set-all", "--path", ...pairs]);
-  console.log(`  growth: ${name} is up after ${(await up(stack)).toFixed(1)} s`);
+  const seconds = await timed(delivery({ stack }, "deploy", await repository.head()));
+  console.log(`  growth: ${name} is up after ${seconds.toFixed(1)} s`);
   return stack;
 }
 
-async function up(stack: Stack, args: string[] = []): Promise<number> {
+async function timed(command: Command): Promise<number> {
   const began = Date.now();
-  await pulumiOk(stack, ["up", "--yes", "--skip-preview", ...args]);
-  return (Date.now() - began) / 1000;
+  await must(command);
+  return since(began);
 }

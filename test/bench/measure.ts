@@ -1,104 +1,111 @@
 import { get } from "node:http";
 import { loadavg } from "node:os";
 import { cutConnections } from "../../sandbox/server.ts";
-import { startLoad } from "../e2e/load.ts";
-import type { Bench } from "./bench.ts";
-import type { Details, Flow } from "./flow.ts";
-import type { Round } from "./results.ts";
+import { type Seen, startLoad, type Visit } from "../e2e/load.ts";
+import type { Bench, Commit } from "./bench.ts";
+import type { Command, Flow } from "./flow.ts";
+import { parseHeld, parseTimings } from "./ours.ts";
+import { type Ended, perform } from "./perform.ts";
+import type { Change, Round } from "./results.ts";
 
 /** Milliseconds of load before a command starts, and after the page is healthy again. */
 const BEFORE = 500;
 const AFTER = 1500;
 /** Seconds after which a flow counts as failed. */
 const LIMIT = 300;
-/** Milliseconds between two probes of the page, and the limit for one. */
+/** Milliseconds between two probes of the page, and the limit for one: longer than any proxy here holds it. */
 const PAUSE = 100;
-const PATIENCE = 5000;
+const PATIENCE = 90_000;
 
-const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const since = (began: number) => (Date.now() - began) / 1000;
+export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+export const since = (began: number) => (Date.now() - began) / 1000;
 
-/** Stops a flow's containers. */
-export async function park(bench: Bench, flow: Flow): Promise<void> {
-  await bench.onServer("docker", "stop", ...flow.containers);
-}
-
-/** Starts them again as they were. */
-export async function unpark(bench: Bench, flow: Flow, { title }: Commit): Promise<void> {
-  await bench.onServer("docker", "start", ...[...flow.containers].reverse());
-  await untilHealthy(bench, title);
-}
-
-/** A commit and the title of its page, which shows the commit that answers. */
-interface Commit {
-  commit: string;
-  title: string;
-}
-
-export async function newCommit(bench: Bench, title: string): Promise<Commit> {
-  const edit = (page: string) => page.replace(/<h1>.*<\/h1>/, `<h1>${title}</h1>`);
-  return { title, commit: await bench.release("templates/index.html", edit) };
-}
-
-/** One round: a release under load, the same commands with nothing to do, and a rollback under load. */
-export async function measure(bench: Bench, flow: Flow, old: Commit, title: string): Promise<Round> {
+/** One round: a release under load, the same with nothing to do, a restart, and the way back under load. */
+export async function measure(
+  bench: Bench,
+  flow: Flow,
+  old: Commit,
+  title: string,
+): Promise<{ round: Round; visits: Visit[] }> {
   const [load = 0] = loadavg();
-  const { commit } = await newCommit(bench, title);
+  const { commit } = await bench.commit(title);
   await flow.prepare?.(commit);
-  const release = await underLoad(bench, title, () => flow.release(commit));
-  const repeatSeconds = await again(bench, title, () => flow.release(commit));
-  const noopSeconds = flow.look ? await again(bench, title, flow.look) : repeatSeconds;
-  const rollback = await underLoad(bench, old.title, () => flow.goBack(old.commit));
+  const { change: release, visits, output } = await underLoad(bench, title, flow.release(commit));
+  const nothing = { again: await again(bench, title, flow.release(commit)) };
+  for (const [name, command] of Object.entries(flow.looks?.() ?? {})) {
+    Object.assign(nothing, { [name]: await again(bench, title, command) });
+  }
+  const restart = flow.restart && (await underLoad(bench, title, flow.restart())).change;
+  const { change: rollback } = await underLoad(bench, old.title, flow.goBack(old.commit));
+  return { round: { load, release, restart, rollback, nothing, marks: parseTimings(output) }, visits };
+}
+
+/** Runs a command that must succeed, under load, until this title is served and /health answers 200. */
+async function underLoad(
+  bench: Bench,
+  title: string,
+  command: Command,
+): Promise<{ change: Change; output: string; visits: Visit[] }> {
+  await forget(bench);
+  const before = await countConnections(bench);
+  let began = 0;
+  const { result, seen } = await loaded(bench, () => {
+    began = Date.now();
+    const ended = perform(command, bench.pid).then(succeeded(command));
+    return Promise.all([ended, untilHealthy(bench, title, ended)]);
+  });
+  const [{ seconds: ends, output, memoryHere, memoryServer }, answers] = result;
+  const connections = (await countConnections(bench)) - before;
   return {
-    load,
-    ...release,
-    ...{ noopSeconds, repeatSeconds },
-    rollbackSeconds: rollback.seconds,
-    rollbackCommandSeconds: rollback.commandSeconds,
-    rollbackFailed: rollback.failed,
-    rollbackSlowestSeconds: rollback.slowestSeconds,
-    rollbackSwapSeconds: rollback.swapSeconds,
+    change: {
+      ...{ answers, ends, ...figures(seen), connections, memoryHere, memoryServer },
+      heldSeconds: parseHeld(output),
+    },
+    output,
+    visits: seen.visits.map((visit) => ({ ...visit, at: visit.at - began })),
   };
 }
 
-async function underLoad(bench: Bench, title: string, command: () => Promise<Details>) {
-  const load = startLoad(bench.url, bench.telegram);
+/** Runs something with visitors and a chat around it. */
+export async function loaded<T>(bench: Bench, action: () => Promise<T>): Promise<{ result: T; seen: Seen }> {
+  const { url, telegram, secrets } = bench;
+  const load = startLoad(url, telegram, { token: secrets.telegramToken });
   try {
     await sleep(BEFORE);
-    const took = await timed(bench, title, command);
+    const result = await action();
     await sleep(AFTER);
-    const { requests, failed, slowestSeconds } = await load.stop();
-    return { ...took, requests, failed: failed.length, slowestSeconds };
+    return { result, seen: await load.stop() };
   } catch (error) {
     await load.stop();
     throw error;
   }
 }
 
-/** Measures until the command has ended, and until this title is served and /health answers 200. */
-async function timed(bench: Bench, title: string, command: () => Promise<Details>) {
-  await forget(bench);
-  const before = await countConnections(bench);
-  const began = Date.now();
-  const ended = command().then((details) => ({ ...details, commandSeconds: since(began) }));
-  const [details, seconds] = await Promise.all([ended, untilHealthy(bench, title, ended)]);
-  return { ...details, seconds, sshConnections: (await countConnections(bench)) - before };
+export const figures = ({ requests, failed, slowestSeconds, overlaps, messages, lost, doubled }: Seen) => ({
+  ...{ requests, failed: failed.length, slowest: slowestSeconds, overlaps, messages, lost, doubled },
+});
+
+function succeeded({ file, args }: Command) {
+  return (ended: Ended): Ended => {
+    if (ended.status === 0) return ended;
+    throw new Error(`${file} ${args.slice(-2).join(" ")} ended with ${ended.status}:\n${ended.output}`);
+  };
 }
 
 /** Seconds until the command has ended and the page, which it may have taken down, is healthy again. */
-async function again(bench: Bench, title: string, command: () => Promise<unknown>): Promise<number> {
+async function again(bench: Bench, title: string, command: Command): Promise<number> {
   await forget(bench);
   const began = Date.now();
-  await command();
+  await perform(command, bench.pid).then(succeeded(command));
   await untilHealthy(bench, title);
   return since(began);
 }
 
 /** Cuts open connections of earlier commands, so that each starts like the first of the day. */
-const forget = (bench: Bench) => cutConnections(bench.server);
+export const forget = (bench: Bench) => cutConnections(bench.server);
 
 /** Seconds until this title is served and healthy, or until the command has failed. */
-async function untilHealthy(bench: Bench, title: string, command?: Promise<unknown>): Promise<number> {
+export async function untilHealthy(bench: Bench, title: string, command?: Promise<unknown>): Promise<number> {
   const began = Date.now();
   const state = { failed: false };
   command?.catch(() => (state.failed = true));
@@ -108,6 +115,36 @@ async function untilHealthy(bench: Bench, title: string, command?: Promise<unkno
     await sleep(PAUSE);
   }
   return since(began);
+}
+
+/** One look at the page, in seconds since the watch began. */
+export interface Probe {
+  at: number;
+  took: number;
+  good: boolean;
+}
+
+/** Asks for this title and /health ten times a second until it is told to stop. */
+export function watch(bench: Bench, title: string): { probes: Probe[]; stop(): Promise<void> } {
+  const began = Date.now();
+  const probes: Probe[] = [];
+  const state = { ends: false };
+  const run = async () => {
+    while (!state.ends) {
+      const at = since(began);
+      const good = await isHealthy(bench.url, title);
+      probes.push({ at, took: since(began) - at, good });
+      await sleep(PAUSE);
+    }
+  };
+  const running = run();
+  return {
+    probes,
+    stop() {
+      state.ends = true;
+      return running;
+    },
+  };
 }
 
 async function isHealthy(url: string, title: string): Promise<boolean> {

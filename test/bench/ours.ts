@@ -1,40 +1,52 @@
-import { pulumiOk } from "../../sandbox/stack.ts";
-import { operate } from "../e2e/operator.ts";
+import { dockerNames } from "../../infra/model/names.ts";
+import { run } from "../../sandbox/docker.ts";
 import type { Bench } from "./bench.ts";
-import type { Details, Flow } from "./flow.ts";
+import { parking } from "./containers.ts";
+import type { Command, Flow } from "./flow.ts";
+import { must } from "./perform.ts";
 
-const PROXY = "training_bot_proxy";
+const NAME = "training_bot";
 
-/** The operator's commands: `./delivery deploy`, `./delivery rollback` and, with nothing to release, `pulumi up`. */
-export function oursFlow(bench: Bench): Flow {
-  const type = async (command: string): Promise<Details> => {
-    const began = Date.now();
-    const { exitCode, output } = await operate(bench.stack, command);
-    if (exitCode !== 0) throw new Error(`./delivery ${command} ended with ${exitCode}:\n${output}`);
-    const built = /built in (\d+) s/.exec(output)?.[1];
-    return { ...(built && { buildSeconds: Number(built) }), ...(await readSwap(bench, began)) };
-  };
+/**
+ * The operator's commands.
+ *
+ * @param isBuilt whether the image is there when the command starts, as after a build of CI's
+ */
+export function oursFlow(bench: Bench, isBuilt: boolean): Flow {
+  const { bot, database, proxy } = dockerNames(NAME);
+  const deploy = (commit: string) => delivery(bench, "deploy", commit, "--timings");
   return {
-    containers: ["training_bot", "training_bot_db", PROXY],
-    setUp: () => type("deploy").then(() => undefined),
-    release: () => type("deploy"),
-    look: () => pulumiOk(bench.stack, ["up", "--yes", "--skip-preview", "--expect-no-changes"]),
-    goBack: () => type("rollback"),
+    ...parking(bench, [bot, database, proxy]),
+    setUp: (commit) => must(deploy(commit)),
+    ...(isBuilt && { prepare: (commit: string) => bench.build(NAME, "hockey", commit) }),
+    release: deploy,
+    goBack: () => delivery(bench, "rollback"),
+    restart: () => delivery(bench, "restart"),
+    looks: () => ({ preview: pulumi(bench, "preview"), up: pulumi(bench, "up", "--yes", "--skip-preview") }),
   };
 }
 
-/** How long the proxy's gate was closed, by the times at which Docker ran the commands that close and open it. */
-async function readSwap(bench: Bench, began: number): Promise<Details> {
-  const seconds = (at: number) => (at / 1000).toFixed(3);
-  const listed = await bench.onServer(
-    ...["docker", "events", "--since", seconds(began), "--until", seconds(Date.now())],
-    ...["--filter", `container=${PROXY}`, "--filter", "event=exec_start"],
-    ...["--format", "{{.TimeNano}} {{.Action}}"],
-  );
-  const lines = listed.split("\n");
-  const closed = lines.findIndex((line) => line.includes(">/gate/closed"));
-  if (closed === -1) return {};
-  const opened = lines.slice(closed).find((line) => line.includes("rm -f /gate/closed"));
-  const at = (line = "") => Number(line.split(" ")[0]) / 1e9;
-  return { swapSeconds: at(opened) - at(lines[closed]) };
+export function delivery({ stack }: Pick<Bench, "stack">, ...args: string[]): Command {
+  const env = { ...stack.env, PULUMI_STACK: stack.name };
+  return { file: "./delivery", args, options: { cwd: stack.project, env } };
 }
+
+export function pulumi({ stack }: Pick<Bench, "stack">, ...args: string[]): Command {
+  const options = { cwd: stack.project, env: stack.env };
+  return { file: "pulumi", args: [...args, "--expect-no-changes", "--stack", stack.name], options };
+}
+
+/** Seconds of a release at which each part was done, from what `--timings` prints. */
+export function parseTimings(output: string): Record<string, number> {
+  const lines = [...output.matchAll(/^\s*(\d+\.\d+) s {2,}(\S.*)$/gm)];
+  return Object.fromEntries(lines.map(([, at, what = ""]) => [what, Number(at)]));
+}
+
+/** How long requests were held, where the command says so. */
+export function parseHeld(output: string): number | undefined {
+  const [, seconds] = /requests were held for (\d+\.\d+) s/.exec(output) ?? [];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+export const pulumiVersion = async ({ stack }: Bench) =>
+  (await run("pulumi", ["version"], { env: stack.env })).slice(1);

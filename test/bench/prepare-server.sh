@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the other flows need on the throwaway server: docker-compose, and the imports of Ansible's Docker modules.
-# Runs as root.
+# Installs what Ansible's Docker modules import on the throwaway server, where it is missing. Runs as root.
 set -euo pipefail
 
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends docker-compose python3-requests >/dev/null
+if ! python3 -c 'import requests' 2>/dev/null; then
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends python3-requests >/dev/null
+fi

@@ -1,100 +1,207 @@
 import { cpus, totalmem } from "node:os";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { docker, run } from "../../sandbox/docker.ts";
+import { docker } from "../../sandbox/docker.ts";
+import type { Visit } from "../e2e/load.ts";
 import { ansibleFlow, ansibleVersions } from "./ansible.ts";
-import { type Bench, createBench } from "./bench.ts";
+import { type Bench, type Commit, createBench } from "./bench.ts";
+import { measureBroken } from "./broken.ts";
 import { composeFlow } from "./compose.ts";
 import { floorFlow } from "./floor.ts";
 import type { Flow } from "./flow.ts";
 import { measureGrowth } from "./growth.ts";
-import { measure, newCommit, park, unpark } from "./measure.ts";
-import { oursFlow } from "./ours.ts";
+import { measureIdle } from "./idle.ts";
+import { measure, untilHealthy } from "./measure.ts";
+import { oursFlow, pulumiVersion } from "./ours.ts";
+import { must } from "./perform.ts";
 import { writeReport } from "./report.ts";
 import {
+  type BotName,
+  BOTS,
+  type BrokenRound,
+  FAULTS,
   type FlowName,
   FLOWS,
   type Machine,
   mergeResults,
   readResults,
-  type Results,
   type Round,
-  summarize,
 } from "./results.ts";
+import { type Figures, middle, summarize, tidy } from "./statistics.ts";
+import { swarmFlow } from "./swarm.ts";
+import { timeline } from "./timeline.ts";
 
-const PARTS = [...FLOWS, "growth"] as const;
+const PARTS = ["sample", "sampleBroken", "heavy", "heavyBroken", "idle", "growth"] as const;
+type Part = (typeof PARTS)[number];
 
 const makers: Record<FlowName, (bench: Bench) => Flow> = {
   seed: (bench) => composeFlow(bench, "seed"),
   compose: (bench) => composeFlow(bench, "compose"),
   ansible: ansibleFlow,
-  ours: oursFlow,
+  swarmStart: (bench) => swarmFlow(bench, "start-first"),
+  swarmStop: (bench) => swarmFlow(bench, "stop-first"),
+  ours: (bench) => oursFlow(bench, false),
+  oursBuilt: (bench) => oursFlow(bench, true),
   floor: floorFlow,
 };
 
-/** Measures all flows round by round, so that a slow minute of this machine affects all of them. */
-async function measureFlows(bench: Bench, names: FlowName[], rounds: number): Promise<Partial<Results>> {
-  const first = await newCommit(bench, "Before");
-  const flows = new Map<FlowName, Flow>();
-  for (const name of names) {
+interface Options {
+  parts: readonly Part[];
+  flows: readonly FlowName[];
+  rounds: number;
+  bots: number;
+}
+
+/** A flow that fails is left out from then on; the others are measured all the same. */
+class Flows {
+  private readonly flows = new Map<FlowName, Flow>();
+  readonly failed: string[] = [];
+
+  async add(name: FlowName, flow: Flow, first: Commit): Promise<void> {
     console.log(`${name}: setting up`);
-    const flow = makers[name](bench);
-    await flow.setUp(first.commit);
-    await park(bench, flow);
-    flows.set(name, flow);
+    this.flows.set(name, flow);
+    await this.attempt(name, flow, () => flow.setUp(first.commit));
   }
-  const measured = new Map<FlowName, Round[]>(names.map((name) => [name, []]));
-  for (let number = 1; number <= rounds; number += 1) {
-    for (const [name, flow] of flows) {
-      await unpark(bench, flow, first);
-      const round = await measure(bench, flow, first, `Round ${number} of ${name}`);
-      await park(bench, flow);
-      console.log(`${name}, round ${number}: ${JSON.stringify(round)}`);
-      measured.get(name)?.push(round);
+
+  /** Does something with each flow while the others stand still. @param backwards in the other order */
+  async each(action: (name: FlowName, flow: Flow) => Promise<void>, backwards: boolean): Promise<void> {
+    const all = [...this.flows];
+    for (const [name, flow] of backwards ? all.reverse() : all) {
+      await this.attempt(name, flow, async () => {
+        await flow.unpark();
+        await action(name, flow);
+      });
     }
   }
-  return Object.fromEntries([...measured].map(([name, list]) => [name, summarize(list)]));
+
+  private async attempt(name: FlowName, flow: Flow, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+      await flow.park();
+    } catch (error) {
+      console.error(`${name} failed and is left out: ${String(error)}`);
+      this.failed.push(name);
+      this.flows.delete(name);
+      await flow.park().catch(() => undefined);
+    }
+  }
+}
+
+/** Measures all flows round by round, so that a slow minute of this machine affects all of them. */
+async function measureBot(bot: BotName, { parts, flows: names, rounds }: Options): Promise<string[]> {
+  const broken = `${bot}Broken` as const;
+  return withBench(bot, async (bench) => {
+    const first = await bench.commit("Before");
+    const flows = new Flows();
+    for (const name of names) await flows.add(name, makers[name](bench), first);
+    const good = new Map<FlowName, { round: Round; visits: Visit[] }[]>();
+    const bad = new Map<string, BrokenRound[]>();
+    for (let number = 1; number <= rounds; number += 1) {
+      const measureRound = async (name: FlowName, flow: Flow) => {
+        await untilHealthy(bench, first.title);
+        const all = add(good, name, await measure(bench, flow, first, `Round ${number} of ${name}`));
+        report(`${bot}, ${name}, round ${number}`, all.at(-1)?.round);
+        await mergeResults({ [bot]: { [name]: measured(all.map(({ round }) => round)) } });
+        if (bot === "sample") await keepTimeline(name, all);
+      };
+      const breakRound = async (name: FlowName, flow: Flow) => {
+        const faults = FAULTS.filter((fault) => fault !== "silent" || name === "ours");
+        const figures: Record<string, ReturnType<typeof measured<BrokenRound>>> = {};
+        for (const fault of faults) {
+          await untilHealthy(bench, first.title);
+          const all = add(bad, `${name} ${fault}`, await measureBroken(bench, flow, first, fault));
+          report(`${bot}, ${name}, ${fault}, round ${number}`, all.at(-1));
+          figures[fault] = measured(all);
+        }
+        await mergeResults({ [broken]: { [name]: figures } });
+      };
+      const backwards = number % 2 === 0;
+      if (parts.includes(bot)) await flows.each(measureRound, backwards);
+      if (parts.includes(broken)) await flows.each(breakRound, backwards);
+    }
+    return flows.failed.map((name) => `${bot}, ${name}`);
+  });
+}
+
+function add<Key, Item>(lists: Map<Key, Item[]>, key: Key, item: Item): Item[] {
+  const list = [...(lists.get(key) ?? []), item];
+  lists.set(key, list);
+  return list;
+}
+
+const report = (what: string, figures: unknown) => {
+  console.log(`${what}: ${JSON.stringify(figures)}`);
+};
+
+function measured<T extends Figures>(rounds: T[]) {
+  const exact = rounds.map(tidy);
+  return { ...summarize(exact), measured: new Date().toISOString(), rounds: exact };
+}
+
+async function keepTimeline(name: FlowName, rounds: { round: Round; visits: Visit[] }[]): Promise<void> {
+  const kept = middle(rounds, ({ round }) => round.release.answers);
+  if (kept === undefined) return;
+  const { answers, ends } = kept.round.release;
+  await mergeResults({ timeline: { [name]: timeline(kept.visits, answers, ends) } });
+}
+
+/** Every part has a server of its own, on which nothing is left of another one. */
+async function withBench<T>(bot: BotName, action: (bench: Bench) => Promise<T>): Promise<T> {
+  const bench = await createBench(bot);
+  try {
+    await mergeResults({ machine: await describeMachine(bench) });
+    return await action(bench);
+  } finally {
+    await bench.close();
+  }
 }
 
 async function describeMachine(bench: Bench): Promise<Machine> {
-  const onServer = (...command: string[]) => bench.onServer(...command);
-  const versions = {
-    node: process.versions.node,
-    pulumi: (await run("pulumi", ["version"], { env: bench.stack.env })).slice(1),
-    docker: await onServer("docker", "version", "--format", "{{.Server.Version}}"),
-    "docker-compose": await onServer("docker-compose", "version", "--short"),
-    ...(await ansibleVersions()),
-  };
-  const memoryGiB = Math.round(totalmem() / 2 ** 30);
   const [processor] = cpus();
   return {
     date: new Date().toISOString(),
     processor: processor?.model ?? "unknown",
     cores: cpus().length,
-    memoryGiB,
-    versions,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    versions: {
+      node: process.versions.node,
+      pulumi: await pulumiVersion(bench),
+      docker: await bench.onServer("docker", "version", "--format", "{{.Server.Version}}"),
+      "docker compose": await must(bench.remote(["docker", "compose", "version", "--short"])),
+      ...(await ansibleVersions()),
+    },
   };
 }
 
-async function main(parts: readonly (typeof PARTS)[number][], rounds: number): Promise<void> {
+async function main(options: Options): Promise<void> {
+  const { parts, rounds, bots } = options;
   await docker(["version", "--format", "{{.Server.Version}}"]);
-  const bench = await createBench();
-  try {
-    const names = FLOWS.filter((name) => parts.includes(name));
-    const flows = names.length > 0 ? await measureFlows(bench, names, rounds) : {};
-    await mergeResults({ machine: await describeMachine(bench), ...flows });
-    if (parts.includes("growth")) await mergeResults({ growth: await measureGrowth(bench) });
-  } finally {
-    await bench.close();
+  const failed: string[] = [];
+  for (const bot of BOTS) {
+    if (parts.includes(bot) || parts.includes(`${bot}Broken`))
+      failed.push(...(await measureBot(bot, options)));
+  }
+  if (parts.includes("idle")) {
+    await withBench("sample", async (bench) => {
+      const first = await bench.commit("Before");
+      await makers.ours(bench).setUp(first.commit);
+      await mergeResults({ idle: await measureIdle(bench, first, rounds) });
+    });
+  }
+  if (parts.includes("growth")) {
+    await withBench("sample", async (bench) => {
+      await mergeResults({ growth: await measureGrowth(bench, rounds, bots) });
+    });
   }
   await writeReport(await readResults());
+  if (failed.length > 0) throw new Error(`not measured: ${failed.join("; ")}`);
 }
 
 void yargs(hideBin(process.argv))
   .scriptName("npm run bench --")
   .command(
     "$0 [parts..]",
-    "Measure ways to release a commit, side by side on one throwaway server under the same load; write test/bench/results.json, docs/BENCHMARKS.md and its plot",
+    "Measure ways to release a commit, side by side on one throwaway server under the same load; write test/bench/results.json, docs/BENCHMARKS.md and its picture",
     (args) =>
       args
         .positional("parts", {
@@ -103,15 +210,23 @@ void yargs(hideBin(process.argv))
           default: [...PARTS],
           describe: "What to measure; the figures of all others stay as they are",
         })
-        .option("rounds", { type: "number", default: 3, describe: "How often to measure each flow" })
+        .option("flows", {
+          choices: FLOWS,
+          array: true,
+          default: [...FLOWS],
+          describe: "Which ways; the figures of all others stay as they are",
+        })
+        .option("rounds", { type: "number", default: 5, describe: "How often to measure each" })
+        .option("bots", { type: "number", default: 20, describe: "How many bots to grow to" })
         .option("report", {
           type: "boolean",
           default: false,
-          describe: "Measure nothing; only write the document and its plot again",
-        }),
-    async ({ parts, rounds, report }) => {
-      if (report) await writeReport(await readResults());
-      else await main(parts, rounds);
+          describe: "Measure nothing; only write the document and its picture again",
+        })
+        .example("$0 sample --flows ours --flows floor --rounds 1", "compare two ways once"),
+    async ({ report: only, ...options }) => {
+      if (only) await writeReport(await readResults());
+      else await main(options);
     },
   )
   .strict()

@@ -7,9 +7,9 @@ set -euo pipefail
 main() {
   cd "$1"
   if (($# == 2)); then git reset --quiet --hard "$2"; else git pull --quiet; fi
-  docker-compose down
-  docker-compose build --no-cache
-  docker-compose up -d
+  docker compose down
+  docker compose build --no-cache
+  docker compose up -d
 }
 
 main "$@"

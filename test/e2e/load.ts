@@ -1,9 +1,17 @@
 import { Agent, request } from "node:http";
 import type { FakeTelegram } from "../../sandbox/telegram.ts";
 
+/** One request: when it was sent (milliseconds since 1970), how long its answer took, and whether that was as it should be. */
+export interface Visit {
+  at: number;
+  milliseconds: number;
+  failed: boolean;
+}
+
 /** What visitors and a chat have seen of the bot while it was under load. */
 export interface Seen {
   requests: number;
+  visits: Visit[];
   /** Requests to write that were told that they have. */
   written: number;
   /** One line for each request that had another end than success. */
@@ -50,7 +58,10 @@ export function startLoad(
 ): Load {
   const kept = new Agent({ keepAlive: true });
   const pending = new Set<Promise<void>>();
-  const seen = { requests: 0, written: 0, failed: [] as string[], resent: 0, slowestSeconds: 0 };
+  const seen = {
+    ...{ requests: 0, written: 0, resent: 0, slowestSeconds: 0 },
+    ...{ failed: [] as string[], visits: [] as Visit[] },
+  };
   const chats: number[] = [];
   const overlapsBefore = telegram.overlaps();
 
@@ -63,11 +74,13 @@ export function startLoad(
       return ask(url, method, undefined);
     };
     const visited = ask(url, method, agent, resend).then((fault) => {
-      seen.slowestSeconds = Math.max(seen.slowestSeconds, (Date.now() - began) / 1000);
+      const milliseconds = Date.now() - began;
+      seen.slowestSeconds = Math.max(seen.slowestSeconds, milliseconds / 1000);
+      seen.visits.push({ at: began, milliseconds, failed: fault !== undefined });
       if (fault === undefined && method === "POST") seen.written += 1;
       if (fault !== undefined) {
         const at = new Date(began).toISOString().slice(11, 23);
-        seen.failed.push(`${at} ${method} after ${Date.now() - began} ms: ${fault}`);
+        seen.failed.push(`${at} ${method} after ${milliseconds} ms: ${fault}`);
       }
     });
     pending.add(visited);
