@@ -20,7 +20,7 @@ const EDITS: Record<Fault, Edits> = {
 const LAST_SECONDS = 20;
 const CALM_SECONDS = 3;
 
-/** Releases a commit that does not work, and sees whether the good one comes back by itself. */
+/** Releases a commit that does not work, and sees whether the good one comes back by itself; else the operator goes back. */
 export async function measureBroken(
   bench: Bench,
   flow: Flow,
@@ -37,13 +37,14 @@ export async function measureBroken(
     const { status, seconds: ends } = await perform(flow.release(commit), bench.pid);
     await untilCalm(watching.probes, ends);
     await watching.stop();
-    return { status, ends, goodAgain: lastTrouble(watching.probes, CALM_SECONDS) };
+    const goodAgain = lastTrouble(watching.probes, CALM_SECONDS);
+    if (goodAgain === undefined) {
+      await must(flow.goBack(good.commit));
+      await untilHealthy(bench, good.title);
+    }
+    return { status, ends, goodAgain };
   });
   await bench.commit(good.title, before);
-  if (result.goodAgain === undefined) {
-    await must(flow.goBack(good.commit));
-    await untilHealthy(bench, good.title);
-  }
   return { load, ...result, ...figures(seen) };
 }
 

@@ -13,9 +13,9 @@ const BEFORE = 500;
 const AFTER = 1500;
 /** Seconds after which a flow counts as failed. */
 const LIMIT = 300;
-/** Milliseconds between two probes of the page, and the limit for one: longer than any proxy here holds it. */
+/** Milliseconds between two probes of the page, and the limit for one; a probe that was held is followed by another one. */
 const PAUSE = 100;
-const PATIENCE = 90_000;
+const PATIENCE = 10_000;
 
 export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 export const since = (began: number) => (Date.now() - began) / 1000;

@@ -11,14 +11,22 @@ const FOOT = 44;
 /** Seconds after which the picture ends at the latest. */
 const LONGEST = 30;
 
-const STYLE = `
-svg { color-scheme: light dark; --paper: #fff; --ink: #1c2733; --faint: #66727d; --line: #d5dbe1; --busy: #eef3f8; --good: #0b6aa5; --bad: #c5221f }
-@media (prefers-color-scheme: dark) {
-svg { --paper: #0d1117; --ink: #e6edf3; --faint: #9aa5b1; --line: #38424d; --busy: #1a222c; --good: #58b0ee; --bad: #ff7b72 }
-}
-text { fill: var(--ink) } .faint { fill: var(--faint) } .paper { fill: var(--paper) } .busy { fill: var(--busy) }
-path { fill: none; stroke: var(--line) } .good { stroke: var(--good) } .bad { stroke: var(--bad) } .then { stroke: var(--ink); stroke-dasharray: 3 3 }
-.good, .bad { stroke-width: 3; stroke-linecap: round }`;
+/** Plain colors, as not everything that draws an SVG knows variables. */
+const LIGHT = {
+  ...{ paper: "#fff", ink: "#1c2733", faint: "#5c6873", line: "#c8d0d8" },
+  ...{ busy: "#edf2f7", good: "#0b6aa5", bad: "#c5221f" },
+};
+const DARK: typeof LIGHT = {
+  ...{ paper: "#0d1117", ink: "#e6edf3", faint: "#9aa5b1", line: "#3d4753" },
+  ...{ busy: "#1b232d", good: "#58b0ee", bad: "#ff7b72" },
+};
+
+const colors = ({ paper, ink, faint, line, busy, good, bad }: typeof LIGHT) =>
+  `text{fill:${ink}}.faint{fill:${faint}}.paper{fill:${paper}}.busy{fill:${busy}}path{stroke:${line}}.good{stroke:${good}}.bad{stroke:${bad}}.then{stroke:${ink}}`;
+
+const STYLE = `path{fill:none}.good,.bad{stroke-width:3;stroke-linecap:round}.then{stroke-dasharray:3 3}
+${colors(LIGHT)}
+@media (prefers-color-scheme:dark){${colors(DARK)}}`;
 
 /** Every request of a release: when it was sent, and how long its answer took. One lane for each flow, all on one scale. */
 export function plot({ timeline }: Pick<Results, "timeline">): string {

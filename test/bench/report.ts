@@ -55,7 +55,12 @@ const measuredFlows = (results: Results, bot: BotName) =>
 
 function head(results: Results): string {
   const { processor, cores, memoryGiB, date, versions } = results.machine;
-  const rounds = BOTS.flatMap((bot) => measuredFlows(results, bot).map(({ measured }) => measured.rounds));
+  const rounds = BOTS.flatMap((bot) => [
+    ...Object.values(results[bot]).map((measured) => measured.rounds),
+    ...Object.values(results[`${bot}Broken`]).flatMap((faults) =>
+      Object.values(faults).map((one) => one.rounds),
+    ),
+  ]);
   const loads = rounds.flat().map(({ load }) => load);
   const counts = rounds.map(({ length }) => length);
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
@@ -126,15 +131,15 @@ function broken(results: Results): string {
     );
     const columns = [
       ...["fault", "", "ends, s", "exit status", "good again, s"],
-      ...["failed requests", "slowest, s", "409s", "messages lost"],
+      ...["failed requests", "slowest, s", "409s", "messages unanswered"],
     ];
     return rows.length === 0 ? [] : [`${TITLES[bot]}:\n\n${table(columns, rows)}`];
   });
   if (tables.length === 0) return "";
   return `## A release that does not work
 
-**Good again** is the moment from which the good commit is served and healthy without a break, counted from the command. A way that
-does not come back by itself leaves the broken commit until an operator goes back. Failed requests are those of the page alone: a bot whose
+**Good again** is the moment from which the good commit is served and healthy without a break, counted from the command. Where
+it does not come back by itself, the operator goes back 20 seconds after the command has ended, and what visitors notice until then counts. Failed requests are those of the page alone: a bot whose
 \`/health\` answers 500 may serve it.
 
 ${tables.join("\n\n")}`;

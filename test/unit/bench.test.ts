@@ -189,7 +189,7 @@ describe("the report of the benchmarks", () => {
     const drawn = plot(results);
     assert.match(drawn, /1 of 3 requests failed, the slowest answer took 1\.5 s/);
     assert.equal(drawn.match(/v-9/g)?.length, 1);
-    assert.match(drawn, /prefers-color-scheme: dark/);
+    assert.match(drawn, /prefers-color-scheme:dark/);
     assert.doesNotMatch(drawn.replace("http://www.w3.org/2000/svg", ""), /https?:|NaN|undefined/);
   });
 
