@@ -35,7 +35,8 @@ export async function measure(
   for (const [name, command] of Object.entries(flow.looks?.() ?? {})) {
     Object.assign(nothing, { [name]: await again(bench, title, command) });
   }
-  const restart = flow.restart && (await underLoad(bench, title, flow.restart())).change;
+  // The page shows the same commit before and after, so only the end of the command tells them apart.
+  const restart = flow.restart && (await underLoad(bench, title, flow.restart(), "after its end")).change;
   const { change: rollback } = await underLoad(bench, old.title, flow.goBack(old.commit));
   return { round: { load, release, restart, rollback, nothing, marks: parseTimings(output) }, visits };
 }
@@ -45,6 +46,7 @@ async function underLoad(
   bench: Bench,
   title: string,
   command: Command,
+  asked: "at once" | "after its end" = "at once",
 ): Promise<{ change: Change; output: string; visits: Visit[] }> {
   await forget(bench);
   const before = await countConnections(bench);
@@ -52,7 +54,12 @@ async function underLoad(
   const { result, seen } = await loaded(bench, () => {
     began = Date.now();
     const ended = perform(command, bench.pid).then(succeeded(command));
-    return Promise.all([ended, untilHealthy(bench, title, ended)]);
+    const healthy = async () => {
+      if (asked === "after its end") await ended;
+      await untilHealthy(bench, title, ended);
+      return since(began);
+    };
+    return Promise.all([ended, healthy()]);
   });
   const [{ seconds: ends, output, memoryHere, memoryServer }, answers] = result;
   const connections = (await countConnections(bench)) - before;

@@ -93,7 +93,7 @@ function releases(results: Results, bot: BotName): string {
   ]);
   const others = all.map(({ flow, measured: { rollback, restart, nothing, release } }) => [
     ...[NAMES[flow], rollback.answers, rollback.ends, outOf(rollback)],
-    ...[restart?.ends, restart && outOf(restart), restart?.slowest, nothing.again],
+    ...[restart?.answers, restart && outOf(restart), restart?.slowest, nothing.again],
     ...[Math.round(release.memoryHere), Math.round(release.memoryServer)],
   ]);
   return `## ${TITLES[bot]}
@@ -104,7 +104,7 @@ ${table(["", "answers, s", "ends, s", "failed requests", "slowest, s", "409s", "
 
 The way back, a restart, the same command with nothing to do, and the most memory that a release's command takes at once:
 
-${table(["", "rollback answers, s", "ends, s", "failed", "restart ends, s", "failed", "slowest, s", "nothing to do, s", "memory here, MiB", "on the server, MiB"], others)}`;
+${table(["", "rollback answers, s", "ends, s", "failed", "restart answers, s", "failed", "slowest, s", "nothing to do, s", "memory here, MiB", "on the server, MiB"], others)}`;
 }
 
 const FAULT_NAMES: Record<Fault, string> = {
@@ -138,9 +138,9 @@ function broken(results: Results): string {
   if (tables.length === 0) return "";
   return `## A release that does not work
 
-**Good again** is the moment from which the good commit is served and healthy without a break, counted from the command. Where
-it does not come back by itself, the operator goes back 20 seconds after the command has ended, and what visitors notice until then counts. Failed requests are those of the page alone: a bot whose
-\`/health\` answers 500 may serve it.
+**Good again** is the moment from which the good commit is served and healthy without a break, counted from the command. Where it
+does not come back by itself, the operator goes back 20 seconds after the command has ended, and what visitors notice until then counts.
+Failed requests are those of the page: a bot whose \`/health\` answers 500 may serve it.
 
 ${tables.join("\n\n")}`;
 }
@@ -153,7 +153,7 @@ const COMPARED: { what: string; unit: string; of: (measured: Measured) => number
   { what: "Fewer requests fail in a release", unit: "", of: ({ release }) => release.failed },
   { what: "Fewer 409s", unit: "", of: ({ release }) => release.overlaps },
   { what: "A rollback answers sooner", unit: " s", of: ({ rollback }) => rollback.answers },
-  { what: "A restart ends sooner", unit: " s", of: ({ restart }) => restart?.ends },
+  { what: "A restart answers sooner", unit: " s", of: ({ restart }) => restart?.answers },
   { what: "With nothing to do the command ends sooner", unit: " s", of: ({ nothing }) => nothing.again },
   { what: "Fewer SSH connections", unit: "", of: ({ release }) => release.connections },
   {
@@ -314,9 +314,10 @@ Docker Engine.
 Docker asks the bots of all others for their health every two seconds, so that none of them waits long for the answer; this project's
 containers have the checks of its stack.
 
-The load is 20 GET and 5 POST requests and two Telegram messages a second; the fake Telegram answers 409 to the earlier of two pollers, as
-the real one does. A release **answers** when the new commit is served and \`/health\` is 200, probed from outside ten times a second, and
-**ends** with its command. **Nothing to do** is the same command again. Memory is the sum of the resident memory of the command's
-processes, and of those in its SSH sessions on the server, looked at five times a second; Docker's own is not in it. Seconds, connections and
-memory are medians (of an even number of rounds, the greater middle value); failed requests, the slowest one, 409s and messages are those of
-the worst round. The order of the ways changes from round to round. All rounds are in [results.json](../test/bench/results.json).`;
+The load is 20 GET and 5 POST requests and two Telegram messages a second; the fake Telegram answers 409 to the earlier of two
+pollers, as the real one does. A release **answers** when the new commit is served and \`/health\` is 200, probed from outside ten
+times a second, and **ends** with its command; a restart answers when it has ended and the page is healthy. **Nothing to do** is the
+same command again. Memory is the sum of the resident memory of the command's processes, and of those in its SSH sessions on the
+server, looked at five times a second; Docker's own is not in it. Seconds, connections and memory are medians (of an even number of
+rounds, the greater middle value); failed requests, the slowest one, 409s and messages are those of the worst round. The order of
+the ways changes from round to round. All rounds are in [results.json](../test/bench/results.json).`;

@@ -38,7 +38,10 @@ const NOTICED = {
 };
 
 const Change = z.strictObject({
-  /** From the command until the wanted commit is served and /health answers 200, and until the command has ended. */
+  /**
+   * From the command until the wanted commit is served and /health answers 200, and until the command has ended. A restart
+   * answers when both is so.
+   */
   answers: seconds,
   ends: seconds,
   ...NOTICED,
