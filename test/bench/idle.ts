@@ -5,7 +5,7 @@ import type { Bench, Commit } from "./bench.ts";
 import { sleep, untilHealthy } from "./measure.ts";
 import { processesBelow, readProcesses } from "./perform.ts";
 import type { Idle } from "./results.ts";
-import { median } from "./statistics.ts";
+import { median, rounded } from "./statistics.ts";
 
 /** Seconds of each measurement: a multiple of the pause between two health checks. */
 const SECONDS = 60;
@@ -22,7 +22,7 @@ export async function measureIdle(bench: Bench, { title }: Commit, rounds: numbe
     const shares: number[] = [];
     while (shares.length < rounds) shares.push(await coreShare(bench.pid));
     console.log(`  idle: ${shares.map((share) => share.toFixed(2)).join(", ")} % of a core`);
-    return median(shares);
+    return rounded(median(shares));
   };
   const on = await several();
   await serverExec(bench.server, ["bash", "-s"], { input: OFF });
