@@ -1,6 +1,6 @@
 import { runCommand } from "./model/run-command.ts";
 import type { ServerSettings } from "./model/schema.ts";
-import { type Answer, NO_CONNECTION, shellCommand, sshOptions } from "./model/ssh.ts";
+import { type Answer, NO_CONNECTION, sshArguments } from "./model/ssh.ts";
 
 /**
  * Runs one command on the server while the program runs, over the connection that OpenSSH keeps for all of them.
@@ -13,8 +13,7 @@ export async function callServer(
   words: string[],
   { withKey, seconds, input }: { withKey: boolean; seconds: number; input?: string },
 ): Promise<Answer> {
-  const to = ["-p", String(server.port), "-l", server.user, server.host, shellCommand(words)];
-  const args = [...sshOptions(server, withKey), ...to];
+  const args = sshArguments(server, withKey, words);
   const {
     status = NO_CONNECTION,
     stdout,

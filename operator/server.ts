@@ -1,13 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Arguments, bundle, type ScriptName, uploadedCall } from "../infra/model/scripts.ts";
-import {
-  DEPLOY_KEY,
-  explain,
-  NO_CONNECTION,
-  shellCommand,
-  sshOptions,
-  writeDeployKey,
-} from "../infra/model/ssh.ts";
+import { DEPLOY_KEY, explain, NO_CONNECTION, sshArguments, writeDeployKey } from "../infra/model/ssh.ts";
 import { OperatorError } from "./command.ts";
 import { RemoteSession } from "./remote-session.ts";
 import { pulumi } from "./pulumi.ts";
@@ -62,9 +55,7 @@ export class Server {
   private async sshArguments(words: string[]): Promise<string[]> {
     await (this.ready ??= this.provideKey());
     const { settings, hasKey } = this.stack;
-    const { host, port, user } = settings.server;
-    const to = ["-p", String(port), "-l", user, host, shellCommand(words)];
-    return [...sshOptions(settings.server, hasKey), ...to];
+    return sshArguments(settings.server, hasKey, words);
   }
 
   /** What a script prints. @throws OperatorError with the script's last words when it fails */

@@ -35,6 +35,12 @@ export function sshOptions(server: ServerSettings, withKey: boolean): string[] {
   return Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
+/** Arguments of OpenSSH for one command on the server. */
+export function sshArguments(server: ServerSettings, withKey: boolean, words: string[]): string[] {
+  const { host, port, user } = server;
+  return [...sshOptions(server, withKey), "-p", String(port), "-l", user, host, shellCommand(words)];
+}
+
 /** Puts the deploy key where `sshOptions` says; without one it removes an older one, and ssh asks ssh-agent. */
 export function writeDeployKey(key: string | undefined): void {
   const present = existsSync(DEPLOY_KEY) ? readFileSync(DEPLOY_KEY, "utf8") : undefined;

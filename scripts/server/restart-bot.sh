@@ -8,12 +8,10 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
 source "${BASH_SOURCE[0]%/*}/lib/health.sh"
+source "${BASH_SOURCE[0]%/*}/lib/standstill.sh"
 
 main() {
-  # A bot that came up now would write to the database that is being left.
-  if grep -qsE "^stage=($STANDSTILL_STAGES)\$" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"; then
-    refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
-  fi
+  if stands_still; then refuse_standstill; fi
   has_container "$BOT" ||
     refuse "There is no container $BOT on the server; put it there with: ./delivery deploy"
   say "holding new requests"

@@ -19,6 +19,7 @@ source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
 source "${BASH_SOURCE[0]%/*}/lib/health.sh"
+source "${BASH_SOURCE[0]%/*}/lib/standstill.sh"
 
 # Seconds in which a bot that is given up may still end by itself.
 readonly LAST_SECONDS=2
@@ -242,15 +243,14 @@ finish() {
 
 begin() {
   local word
-  # A bot that came up now would write to the database that is being left.
-  if grep -qsxE "stage=($STANDSTILL_STAGES)" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"; then
+  if stands_still; then
     if grep -qsx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL"; then
       # The upgrade holds the requests and has a copy of the bot that it stopped.
       docker rm --force "$BOT" >/dev/null 2>&1 || true
       rm -f "$SWAP_VERDICT"
       return 0
     fi
-    refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
+    refuse_standstill
   fi
   # In a session of its own: neither a hang-up nor a kill of this script's reaches it.
   exec {answer}< <(exec setsid "$0" guard </dev/null 2>"$LOG")
