@@ -1,19 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 /** Above every process id that Linux gives. */
 const NO_PROCESS = 2 ** 22 + 1;
@@ -43,8 +34,7 @@ interface Ended {
  * A server in a directory: copies of the scripts, and a `docker` that knows containers as directories. Each container has
  * an address of its own on this machine, where it answers or does not.
  */
-export class FakeServer {
-  readonly directory = mkdtempSync(join(tmpdir(), "server-"));
+export class FakeServer extends TemporaryDirectory {
   /** The port at which bots listen. */
   port = 0;
   private readonly listening: Server[] = [];
@@ -53,6 +43,7 @@ export class FakeServer {
   private last = 1;
 
   constructor() {
+    super("server-");
     for (const part of ["bin", "containers", "swap"]) mkdirSync(join(this.directory, part));
     cpSync(SERVER_SCRIPTS, join(this.directory, "scripts"), { recursive: true });
     // What the gate does in the proxy is the end-to-end tests' part.
@@ -132,22 +123,13 @@ export class FakeServer {
     return found === undefined ? undefined : Number(found);
   }
 
-  read(path: string): string {
-    return readFileSync(join(this.directory, path), "utf8");
-  }
-
-  write(path: string, content: string): void {
-    mkdirSync(join(this.directory, path, ".."), { recursive: true });
-    writeFileSync(join(this.directory, path), content);
-  }
-
-  close(): void {
+  override close(): void {
     // A test that fails may leave a guard, which would wait for its Docker for ever.
     const guard = this.processOf("swap-bot.sh guard");
     if (guard !== undefined) process.kill(guard, "SIGKILL");
     for (const server of this.listening) server.close();
     for (const child of this.processes) child.kill();
-    rmSync(this.directory, { recursive: true });
+    super.close();
   }
 }
 

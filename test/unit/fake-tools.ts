@@ -1,14 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -18,6 +9,7 @@ import { bundle, type ScriptName, SCRIPTS } from "../../infra/model/scripts.ts";
 import { shellCommand } from "../../infra/model/ssh.ts";
 import type { FakeUpdate } from "./fake-update.ts";
 import { rawConfig } from "./fixtures.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -58,14 +50,14 @@ export interface Ended {
  * A project in a directory of its own, in which the operator's commands run for real, but for two programs: `ssh` and
  * `pulumi` are scripts that note their calls and answer from a table.
  */
-export class FakeProject {
-  readonly directory = mkdtempSync(join(tmpdir(), "project-"));
+export class FakeProject extends TemporaryDirectory {
   /** The stack's configuration file. */
   readonly file = join(this.directory, "Pulumi.test.yaml");
   private readonly locks = join(this.directory, "state/.pulumi/locks/organization/hockey/test");
 
   /** @param changes to the configuration, at its top level */
   constructor(changes: Record<string, unknown> = {}) {
+    super("project-");
     for (const part of ["operator", "infra", "node_modules"])
       symlinkSync(join(ROOT, part), join(this.directory, part));
     writeFileSync(join(this.directory, "Pulumi.yaml"), "name: hockey\n");
@@ -182,19 +174,6 @@ export class FakeProject {
   /** Takes a tool away; the machine's own may still be in PATH. */
   remove(tool: "ssh" | "pulumi"): void {
     rmSync(join(this.directory, ".tools/bin", tool));
-  }
-
-  read(path: string): string {
-    return readFileSync(join(this.directory, path), "utf8");
-  }
-
-  write(path: string, content: string): void {
-    mkdirSync(join(this.directory, path, ".."), { recursive: true });
-    writeFileSync(join(this.directory, path), content);
-  }
-
-  close(): void {
-    rmSync(this.directory, { recursive: true });
   }
 }
 

@@ -5,7 +5,7 @@
 # Has the proxy hold requests, for at most SECONDS: close_gate SECONDS. Returns when none is in flight.
 close_gate() {
   env PROXY="${setting[proxy]}" GATE="${setting[gate]}" DRAIN_SECONDS="${setting[drainSeconds]}" HOLD_SECONDS="$1" \
-    "$HERE/hold-requests.sh" >/dev/null
+    "$HERE/hold-requests.sh"
 }
 
 gate_is_open() {
