@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "./config.ts";
-import { GITHUB_URN } from "./model/names.ts";
+import { excludesGitHub, GITHUB_URN } from "./model/names.ts";
 import type { GitHubSettings } from "./model/schema.ts";
 
 /** Milliseconds for one answer, and the number of tries before GitHub counts as down. */
@@ -33,7 +33,7 @@ export class GitHubError extends Error {}
  * `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`.
  */
 export function skipsGitHub(): boolean {
-  return (process.env.PULUMI_OPTION_EXCLUDE ?? "").split(",").includes(GITHUB_URN) || isPreviewedAlone();
+  return excludesGitHub() || isPreviewedAlone();
 }
 
 /** A preview of GitHub's side alone compares with the state and needs no token. */

@@ -1,12 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import { agree } from "./conversation.ts";
 import { callServer } from "./call-server.ts";
 import { skipsGitHub } from "./check-github.ts";
 import type { Settings } from "./config.ts";
-import { hasRepositoryKey } from "./model/git.ts";
+import { agree, seenByCommand } from "./conversation.ts";
 import { answerSeconds } from "./model/limits.ts";
-import { majorOf } from "./model/postgres.ts";
-import { bundle, uploadedCall } from "./model/scripts.ts";
+import { checkCall } from "./model/server-check.ts";
 import { explain, writeDeployKey } from "./model/ssh.ts";
 
 /** What the server says of itself before anything is declared. */
@@ -15,6 +13,10 @@ export interface ServerReport {
   driftedAt: string;
   /** Docker's id of the commit's image, where it was built already. */
   imageId?: string;
+  /** The digest of the manifest of what the stack has put there. */
+  manifest?: string;
+  /** Whether ./delivery knows that this update replaces the bot. */
+  isRelease: boolean;
 }
 
 /**
@@ -25,21 +27,27 @@ export interface ServerReport {
  * @throws pulumi.RunError with one sentence: the cause, the key to correct, what to do
  */
 export async function checkServer(settings: Settings): Promise<ServerReport> {
-  const { server, app, commit, database, sshPrivateKey } = settings;
-  writeDeployKey(sshPrivateKey);
-  // The repository may still refuse a key that this very update publishes.
-  const key = !hasRepositoryKey(settings) ? "none" : skipsGitHub() ? "published" : "publishing";
-  const names = { COMMIT: commit, KEY: key, MAJOR: majorOf(database.image)?.toString() };
-  const answer = await callServer(server, uploadedCall("check-server.sh", settings, names), {
-    withKey: sshPrivateKey !== undefined,
-    seconds: answerSeconds(app.startSeconds),
-    input: bundle("check-server.sh"),
+  writeDeployKey(settings.sshPrivateKey);
+  const report = (await seenByCommand()) ?? (await look(settings));
+  const {
+    drifted: driftedAt = "",
+    image,
+    manifest,
+  } = Object.fromEntries(report.split("\n").map((line) => line.split("="))) as Record<
+    string,
+    string | undefined
+  >;
+  const { imageId: built, isRelease = false } = await agree(report);
+  return { driftedAt, imageId: image ?? built, manifest, isRelease };
+}
+
+async function look(settings: Settings): Promise<string> {
+  const { server, app, sshPrivateKey } = settings;
+  const { words, input } = checkCall(settings, { withGitHub: !skipsGitHub() });
+  const answer = await callServer(server, words, {
+    ...{ withKey: sshPrivateKey !== undefined, seconds: answerSeconds(app.startSeconds), input },
   });
   const fault = explain(answer, settings);
   if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);
-  const { drifted: driftedAt = "", image } = Object.fromEntries(
-    answer.stdout.split("\n").map((line) => line.split("=")),
-  ) as Record<string, string | undefined>;
-  const built = await agree(answer.stdout);
-  return { driftedAt, imageId: image ?? built };
+  return answer.stdout;
 }

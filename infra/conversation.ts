@@ -1,44 +1,48 @@
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import * as pulumi from "@pulumi/pulumi";
-import type { FromCommand, FromProgram, Stage } from "./model/conversation.ts";
+import type { FromCommand, FromProgram, GoAhead, Seen, Stage } from "./model/conversation.ts";
 
 /** The program's side of the conversation with ./delivery (model/conversation.ts). */
 
 // infra/start.cjs connects before the SDK is loaded: the command has things to read meanwhile.
 const { deliverySocket: socket } = globalThis as { deliverySocket?: Socket };
 
-/**
- * Tells the command what the server reports, and waits for its answer.
- *
- * @returns Docker's id of the image that the command had built, if one has
- * @throws pulumi.RunError when there can be no update now
- */
-export async function agree(report: string): Promise<string | undefined> {
-  if (socket === undefined) return undefined;
-  tell({ report });
-  const line = await hear(socket);
-  if (line === undefined)
-    throw new pulumi.RunError("The command that began this update has ended. Nothing was changed.");
-  const answer = JSON.parse(line) as FromCommand;
-  if ("stop" in answer) throw new pulumi.RunError(answer.stop);
-  return answer.imageId;
+const lines = socket && createInterface({ input: socket })[Symbol.asyncIterator]();
+
+/** What the server has reported to the command; undefined where the command has not asked it. */
+export async function seenByCommand(): Promise<string | undefined> {
+  const seen = await ask<Seen>({ asks: "report" });
+  return seen?.report;
 }
 
-/** The next line that the command says; undefined where it has gone. */
-async function hear(from: Socket): Promise<string | undefined> {
-  if (from.destroyed) return undefined;
-  const lines = createInterface({ input: from });
+/**
+ * Tells the command which report the program goes by, and waits for its answer.
+ *
+ * @throws pulumi.RunError when there can be no update now
+ */
+export async function agree(report: string): Promise<GoAhead> {
+  if (socket === undefined) return {};
+  const answer = await ask<FromCommand>({ report });
+  if (answer === undefined)
+    throw new pulumi.RunError("The command that began this update has ended. Nothing was changed.");
+  if ("stop" in answer) throw new pulumi.RunError(answer.stop);
+  return answer;
+}
+
+/** What the command answers; undefined where there is none, or none any more. */
+async function ask<Answer>(what: FromProgram): Promise<Answer | undefined> {
+  if (lines === undefined || socket === undefined || socket.destroyed) return undefined;
+  tell(what);
   // The program waits for the answer, and for nothing else that the command may do.
-  from.ref();
+  socket.ref();
   try {
-    const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
-    return line;
+    const { done, value } = await lines.next();
+    return done ? undefined : (JSON.parse(value) as Answer);
   } catch {
     return undefined;
   } finally {
-    from.unref();
+    socket.unref();
   }
 }
 

@@ -20,15 +20,15 @@ const { name: botName, app } = settings;
 
 guard();
 await checkGitHub(settings);
-const { driftedAt, imageId: known } = await checkServer(settings);
+const report = await checkServer(settings);
 
 const files = [caddyfile(app), passwordFile(settings.postgresPassword), settingsOnServer(settings)];
-const server = new Server(PARTS.server, { settings, files, driftedAt });
+const server = new Server(PARTS.server, { settings, files, report });
 const access = manageGitHub(PARTS.github, { settings, server });
 const network = new Network(PARTS.network, { server, botName });
 const on = { server, network, botName };
 const database = new Database(PARTS.database, { ...on, settings: settings.database });
-const image = new Image(PARTS.image, { server, settings, access, known });
+const image = new Image(PARTS.image, { server, settings, access, known: report.imageId });
 const proxy = new Proxy(PARTS.proxy, { ...on, settings: settings.proxy, app });
 const environment = botEnvironment(settings, database.containerName);
 const bot = new Bot(PARTS.bot, { ...on, database, proxy, image, settings: app, environment });

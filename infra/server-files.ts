@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
 import { digest } from "./model/digest.ts";
 import { INSTALLED } from "./model/paths.ts";
@@ -20,9 +20,24 @@ export interface ServerFile {
   content: pulumi.Input<string>;
 }
 
+/** The same, its content known. */
+export type KnownFile = ServerFile & { content: string };
+
+/** Files whose contents are known when the Output is. */
+export function withContents(files: ServerFile[]): pulumi.Output<KnownFile[]> {
+  return pulumi
+    .all(files.map(({ content }) => content))
+    .apply((contents) => files.map((file, index) => ({ ...file, content: contents[index] ?? "" })));
+}
+
 /** A file for the server that this project has in scripts/server/. */
-export function fileFrom(source: string, path: string, mode: number): ServerFile & { content: string } {
-  return { path, mode, content: readFileSync(join(SERVER_SCRIPTS, source), "utf8") };
+export function fileFrom(source: string, path: string, mode: number): KnownFile {
+  return { path, mode, content: contentOf(source) };
+}
+
+/** The content of a file in scripts/server/. */
+export function contentOf(source: string): string {
+  return readFileSync(join(SERVER_SCRIPTS, source), "utf8");
 }
 
 /** The installed scripts and what they source. */
@@ -34,7 +49,7 @@ export function scriptFiles(): ServerFile[] {
 }
 
 /** A tar archive in base64 with the files and their manifest; the same files give the same text. */
-export async function archive(files: { path: string; mode: number; content: string }[]): Promise<string> {
+export async function archive(files: KnownFile[]): Promise<string> {
   const pack = tar.pack();
   const mtime = new Date(0);
   for (const name of directories(files.map(({ path }) => path))) {
@@ -42,12 +57,16 @@ export async function archive(files: { path: string; mode: number; content: stri
     pack.entry({ name, type: "directory", mode: isSecret ? 0o700 : 0o755, mtime });
   }
   for (const { path, mode, content } of files) pack.entry({ name: path, mode, mtime }, content);
-  const manifest = files.map(({ path, content }) => `${digest(content)}  ${path}\n`).join("");
-  pack.entry({ name: INSTALLED.manifest, mode: SECRET_MODE, mtime }, manifest);
+  pack.entry({ name: INSTALLED.manifest, mode: SECRET_MODE, mtime }, manifest(files));
   pack.finalize();
   const chunks: Buffer[] = [];
   for await (const chunk of pack) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString("base64");
+}
+
+/** The checksums of the files, as `sha256sum --check` takes them. */
+export function manifest(files: KnownFile[]): string {
+  return files.map(({ path, content }) => `${digest(content)}  ${path}\n`).join("");
 }
 
 /** Every directory that the paths go through, parents first. */

@@ -28,15 +28,15 @@ function replace(name, exports) {
   fromSdk.cache[id] = { id, filename: id, loaded: true, exports };
 }
 
-/** Loads a module only when something other than `known` is asked of it. */
-function putOff(name, known = {}) {
+/** Loads a module only when something other than `known` is asked of it, or when `known` calls what it is given. */
+function putOff(name, known = () => ({})) {
   let real;
   const load = () => {
-    delete fromSdk.cache[fromSdk.resolve(name)];
-    return fromSdk(name);
+    if (real === undefined) delete fromSdk.cache[fromSdk.resolve(name)];
+    return (real ??= fromSdk(name));
   };
-  const get = (target, key) => (key in target ? target[key] : (real ??= load())[key]);
-  replace(name, new Proxy({ __esModule: true, ...known }, { get }));
+  const get = (target, key) => (key in target ? target[key] : load()[key]);
+  replace(name, new Proxy({ __esModule: true, ...known(load) }, { get }));
 }
 
 // The Automation API, for programs that run Pulumi themselves.
@@ -44,9 +44,11 @@ putOff("./automation/index.js");
 
 // Functions as values of resources (dynamic providers) are turned into text with these three. The last one attaches a
 // debugger, and that slows everything down.
-putOff("@npmcli/arborist");
+putOff("./runtime/closure/codePaths.js", (load) => ({
+  computeCodePaths: (...options) => load().computeCodePaths(...options),
+}));
 putOff("./typescript-shim.js");
-putOff("./runtime/closure/v8Hooks.js", { isInitializedAsync: () => Promise.resolve() });
+putOff("./runtime/closure/v8Hooks.js", () => ({ isInitializedAsync: () => Promise.resolve() }));
 
 // Stack traces with positions in the SDK's TypeScript, which its package does not contain. Every resource takes one.
 replace("source-map-support/register", {});
@@ -54,5 +56,18 @@ replace("source-map-support/register", {});
 // The SDK traces only when this variable is set.
 if (!process.env.PULUMI_EXPERIMENTAL) {
   const { trace } = fromSdk("@opentelemetry/api");
-  putOff("./cmd/run/tracing.js", { newSpan: (name) => trace.getTracer("off").startSpan(name) });
+  putOff("./cmd/run/tracing.js", () => ({ newSpan: (name) => trace.getTracer("off").startSpan(name) }));
 }
+
+// The SDK writes down where each promise began, as text, in case one leaks. That text took a tenth of the program's time.
+const debuggable = fromSdk("./runtime/debuggable.js");
+const { debuggablePromise } = debuggable;
+debuggable.debuggablePromise = (promise, context) => {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return debuggablePromise(promise, context);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+};

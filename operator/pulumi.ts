@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { OperatorError } from "./command.ts";
 import { type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
+import { homeWithoutLog } from "./pulumi-home.ts";
 import { projectName, type Stack } from "./stack.ts";
 import { noteUpdate } from "./update-notes.ts";
 
@@ -10,7 +11,8 @@ export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): 
   const started = (pid: number) => {
     if (message !== undefined) noteUpdate(pid, message);
   };
-  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], { started, ...options });
+  const env = { ...homeWithoutLog(), ...options.env };
+  return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], { started, ...options, env });
 }
 
 /** What the history is to say of a command. */

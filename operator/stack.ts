@@ -27,7 +27,12 @@ export function openStack(wanted: string | undefined): Stack {
   if (!existsSync(file)) {
     throw new OperatorError(`There is no ${file}; name a stack with --stack (here: ${stacks().join(", ")}).`);
   }
-  const stored = readStored(file);
+  return parseStack(name, file, readFileSync(file, "utf8"));
+}
+
+/** A stack by the text of a configuration file. @throws OperatorError when that is wrong */
+export function parseStack(name: string, file: string, text: string): Stack {
+  const stored = readStored(file, text);
   const config = Object.fromEntries(
     Object.entries(stored).map(([key, value]) => [key, parseValue(key, withoutSecrets(value))]),
   );
@@ -47,9 +52,9 @@ export function projectName(): string {
 }
 
 /** The program's keys in a stack's file, with their values as they stand there. */
-function readStored(file: string): Record<string, unknown> {
+function readStored(file: string, text: string): Record<string, unknown> {
   const prefix = `${projectName()}:`;
-  const content = parseYaml(file) as { config?: Record<string, unknown> } | null;
+  const content = parseYaml(file, text) as { config?: Record<string, unknown> } | null;
   // A key without a project is this project's.
   const named = Object.entries(content?.config ?? {}).map(
     ([key, value]) => [key.includes(":") ? key : `${prefix}${key}`, value] as const,
@@ -59,9 +64,9 @@ function readStored(file: string): Record<string, unknown> {
 }
 
 /** @throws OperatorError with what is wrong in a line, and which */
-function parseYaml(file: string): unknown {
+function parseYaml(file: string, text: string): unknown {
   try {
-    return parse(readFileSync(file, "utf8"));
+    return parse(text);
   } catch (error) {
     if (!(error instanceof YAMLParseError)) throw error;
     const [what = ""] = error.message.split("\n");

@@ -1,11 +1,10 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { announce } from "../conversation.ts";
-import { BOT_MEMORY, BOT_STOP_SECONDS, HEALTH_CHECK } from "../model/limits.ts";
+import { BOT_MEMORY, BOT_STOP_SECONDS, HEALTH_CHECK, MAKE_SECONDS } from "../model/limits.ts";
 import { COMPONENTS, dockerNames, REVISION_LABEL } from "../model/names.ts";
-import { IN_CONTAINER } from "../model/paths.ts";
 import type { AppSettings } from "../model/schema.ts";
-import { fileFrom } from "../server-files.ts";
+import { contentOf } from "../server-files.ts";
 import { containerOptions, hardened } from "./container.ts";
 import type { Database } from "./Database.ts";
 import type { Image } from "./Image.ts";
@@ -66,9 +65,26 @@ export class Bot extends pulumi.ComponentResource {
 
 /** Hooks and no resources: they run whenever Pulumi makes a container, and only then. */
 function swapHooks(name: string, server: Server): pulumi.ResourceHookBinding {
+  /** Gives the time at which the old bot has stopped. */
   const begin = async () => {
     announce("swapping");
     await server.call("swap-bot.sh", {}, ["begin"]);
+    return Date.now();
+  };
+  // While the old bot stops, Pulumi compares what a release leaves as it is. That takes as long, so no request waits
+  // longer.
+  let early: Promise<number> | undefined;
+  server.isRelease.apply((is) => {
+    if (!is || pulumi.runtime.isDryRun()) return;
+    early = begin();
+    // The hook tells of a failure.
+    early.catch(() => undefined);
+  });
+  const finishBeginning = async () => {
+    const stoppedAt = await early;
+    // Where something else took its time after all, the server gives that swap up, and another one begins after it.
+    const isOver = stoppedAt === undefined || Date.now() - stoppedAt > (MAKE_SECONDS * 1000) / 2;
+    if (isOver) await begin();
     announce("making");
   };
   const abandon = async () => {
@@ -77,13 +93,14 @@ function swapHooks(name: string, server: Server): pulumi.ResourceHookBinding {
     return false;
   };
   return {
-    beforeCreate: [new pulumi.ResourceHook(`${name}-swap`, begin)],
+    beforeCreate: [new pulumi.ResourceHook(`${name}-swap`, finishBeginning)],
     onError: [new pulumi.ErrorHook(`${name}-abandon`, abandon)],
   };
 }
 
 function containerArgs({ network, image, settings, botName, environment }: BotArgs): docker.ContainerArgs {
-  const check = fileFrom("container/health-check.sh", IN_CONTAINER.healthCheck, 0o755);
+  // As an argument of the shell: a file in the container would have to be copied there while requests wait.
+  const check = contentOf("container/health-check.sh");
   const url = `http://127.0.0.1:${settings.port}${settings.healthPath}`;
   return {
     ...hardened(BOT_MEMORY),
@@ -93,9 +110,8 @@ function containerArgs({ network, image, settings, botName, environment }: BotAr
     envs: environment.apply((variables) =>
       Object.entries(variables).map(([key, value]) => `${key}=${value}`),
     ),
-    uploads: [{ file: check.path, content: check.content, executable: true }],
     healthcheck: {
-      tests: ["CMD", "/bin/sh", check.path, url],
+      tests: ["CMD", "/bin/sh", "-c", check, "health-check.sh", url],
       interval: `${HEALTH_CHECK.interval}s`,
       timeout: `${HEALTH_CHECK.timeout}s`,
       retries: HEALTH_CHECK.retries,

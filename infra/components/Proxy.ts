@@ -5,15 +5,13 @@ import { PROXY_MEMORY, PROXY_STOP_SECONDS, proxyHoldSeconds } from "../model/lim
 import { COMPONENTS, dockerNames } from "../model/names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
 import type { AppSettings, ProxySettings } from "../model/schema.ts";
-import { fileFrom, type ServerFile } from "../server-files.ts";
+import { fileFrom, type KnownFile } from "../server-files.ts";
 import { containerOptions, hardened } from "./container.ts";
 import type { Network } from "./Network.ts";
 import type { Server } from "./Server.ts";
 
 /** Caddy's configuration, as the file on the server that the proxy reads. */
-export function caddyfile({
-  startSeconds,
-}: Pick<AppSettings, "startSeconds">): ServerFile & { content: string } {
+export function caddyfile({ startSeconds }: Pick<AppSettings, "startSeconds">): KnownFile {
   const file = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
   return { ...file, content: file.content.replace("{{PROXY_HOLD}}", `${proxyHoldSeconds(startSeconds)}s`) };
 }

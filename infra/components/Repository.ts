@@ -1,6 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import github from "@pulumi/github";
+// Module by module: the package as a whole would load all of its resources at every start.
+import { ActionsSecret } from "@pulumi/github/actionsSecret.js";
+import { ActionsVariable } from "@pulumi/github/actionsVariable.js";
+import { Provider } from "@pulumi/github/provider.js";
+import { RepositoryDeployKey } from "@pulumi/github/repositoryDeployKey.js";
+import { RepositoryEnvironment } from "@pulumi/github/repositoryEnvironment.js";
+import { RepositoryEnvironmentDeploymentPolicy } from "@pulumi/github/repositoryEnvironmentDeploymentPolicy.js";
+import { RepositoryFile } from "@pulumi/github/repositoryFile.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config.ts";
 import { hasRepositoryKey } from "../model/git.ts";
@@ -35,14 +42,14 @@ class Repository extends pulumi.ComponentResource {
   ) {
     super(COMPONENTS.repository, name, {}, opts);
     const { owner, repository, branch, infraRepository } = args.github;
-    const provider = new github.Provider(`${name}-provider`, { owner }, { parent: this });
+    const provider = new Provider(`${name}-provider`, { owner }, { parent: this });
     // Names on GitHub are unique: create-before-delete would delete the replacement.
     const options = { parent: this, provider, deleteBeforeReplace: true };
 
     for (const [secretName, value] of Object.entries(secrets(args.settings))) {
-      new github.ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, options);
+      new ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, options);
     }
-    new github.ActionsVariable(
+    new ActionsVariable(
       `${name}-INFRA_REPOSITORY`,
       {
         ...{ repository, variableName: "INFRA_REPOSITORY" },
@@ -77,7 +84,7 @@ class Repository extends pulumi.ComponentResource {
       // A child of the server, so that a run which skips GitHub still manages it.
       { parent: server },
     );
-    return new github.RepositoryDeployKey(
+    return new RepositoryDeployKey(
       `${name}-deploy-key`,
       { repository, title: `${settings.name} on ${server.settings.host}`, key: pair.stdout, readOnly: true },
       options,
@@ -92,7 +99,7 @@ class Repository extends pulumi.ComponentResource {
   ): void {
     for (const environment of Object.values(ENVIRONMENTS)) {
       const isAttended = environment === ENVIRONMENTS.attended;
-      const declared = new github.RepositoryEnvironment(
+      const declared = new RepositoryEnvironment(
         `${name}-${environment}`,
         {
           ...{ repository, environment },
@@ -101,7 +108,7 @@ class Repository extends pulumi.ComponentResource {
         },
         options,
       );
-      new github.RepositoryEnvironmentDeploymentPolicy(
+      new RepositoryEnvironmentDeploymentPolicy(
         `${name}-${environment}-branch`,
         { repository, environment: declared.environment, branchPattern: branch },
         options,
@@ -117,7 +124,7 @@ class Repository extends pulumi.ComponentResource {
   ): void {
     let previous: pulumi.Resource[] = [];
     for (const file of publishedWorkflows()) {
-      const published = new github.RepositoryFile(
+      const published = new RepositoryFile(
         `${name}-${file}`,
         {
           ...at,

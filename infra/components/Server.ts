@@ -2,6 +2,7 @@ import { remote } from "@pulumi/command";
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { callServer } from "../call-server.ts";
+import type { ServerReport } from "../check-server.ts";
 import { digest } from "../model/digest.ts";
 import { answerSeconds } from "../model/limits.ts";
 import { COMPONENTS } from "../model/names.ts";
@@ -9,7 +10,15 @@ import type { ServerSettings } from "../model/schema.ts";
 import { type Arguments, bundle, installedCall, type ScriptName, uploadedCall } from "../model/scripts.ts";
 import type { StackSettings } from "../model/server-settings.ts";
 import { explain, shellCommand, sshOptions } from "../model/ssh.ts";
-import { archive, scriptFiles, SECRET_MODE, type ServerFile } from "../server-files.ts";
+import {
+  archive,
+  type KnownFile,
+  manifest,
+  scriptFiles,
+  SECRET_MODE,
+  type ServerFile,
+  withContents,
+} from "../server-files.ts";
 
 /** A call of an installed script. */
 interface ScriptArgs<S extends ScriptName> {
@@ -39,6 +48,8 @@ export class Server extends pulumi.ComponentResource {
   readonly settings: ServerSettings;
   /** When files on the server were last found to differ (ISO 8601); empty where they never were. */
   readonly driftedAt: string;
+  /** Whether this update is a release and nothing else: the server has every file as it shall be, and an older bot. */
+  readonly isRelease: pulumi.Output<boolean>;
   private readonly stack: StackSettings & { sshPrivateKey?: string };
   private readonly connection: remote.CommandArgs["connection"];
   private readonly files: remote.Command;
@@ -48,8 +59,7 @@ export class Server extends pulumi.ComponentResource {
     args: {
       settings: StackSettings & { sshPrivateKey?: string };
       files: ServerFile[];
-      /** When files on the server were last found to differ; a new time puts all files there anew. */
-      driftedAt: string;
+      report: ServerReport;
     },
     opts?: pulumi.ComponentResourceOptions,
   ) {
@@ -58,7 +68,8 @@ export class Server extends pulumi.ComponentResource {
     const { host, port, user, hostKey } = server;
     this.settings = server;
     this.stack = args.settings;
-    this.driftedAt = args.driftedAt;
+    // A new time puts all files there anew.
+    this.driftedAt = args.report.driftedAt;
     this.connection = {
       host,
       port,
@@ -71,7 +82,11 @@ export class Server extends pulumi.ComponentResource {
       { host: `ssh://${user}@${host}:${port}`, sshOpts: sshOptions(server, sshPrivateKey !== undefined) },
       { parent: this },
     );
-    this.files = this.installFiles(`${name}-files`, args.settings, [...scriptFiles(), ...args.files]);
+    const files = withContents([...scriptFiles(), ...args.files]);
+    this.files = this.installFiles(`${name}-files`, args.settings, files);
+    this.isRelease = files.apply(
+      (all) => args.report.isRelease && digest(manifest(all)) === args.report.manifest,
+    );
     this.registerOutputs();
   }
 
@@ -122,13 +137,14 @@ export class Server extends pulumi.ComponentResource {
     if (fault !== undefined) throw new Error(fault);
   }
 
-  private installFiles(name: string, settings: StackSettings, files: ServerFile[]): remote.Command {
+  private installFiles(
+    name: string,
+    settings: StackSettings,
+    files: pulumi.Output<KnownFile[]>,
+  ): remote.Command {
     const call = (word: string) => shellCommand(uploadedCall("install-files.sh", settings, {}, [word]));
-    const full = pulumi
-      .all(files.map(({ content }) => content))
-      .apply((contents) => files.map((file, index) => ({ ...file, content: contents[index] ?? "" })));
     // A preview shows no archive, so the command ends in a comment with the version of each file that is not secret.
-    const versions = full.apply((all) =>
+    const versions = files.apply((all) =>
       all
         .filter(({ mode }) => mode !== SECRET_MODE)
         .map(({ path, content }) => `${path}:${digest(content).slice(0, 8)}`),
@@ -140,7 +156,7 @@ export class Server extends pulumi.ComponentResource {
         ...this.command(pulumi.unsecret(pulumi.interpolate`${call("install")} # ${comment}`)),
         delete: call("remove"),
         stdin: pulumi.secret(
-          full.apply(archive).apply((payload) => `${bundle("install-files.sh")}\n${payload}`),
+          files.apply(archive).apply((payload) => `${bundle("install-files.sh")}\n${payload}`),
         ),
         logging: remote.Logging.None,
       },

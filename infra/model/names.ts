@@ -86,6 +86,11 @@ export const RESOURCES = {
 /** Matches the URN of GitHub's component and of everything in it, as Pulumi's `--exclude` and `--target` take it. */
 export const GITHUB_URN = `**${COMPONENTS.repository}**`;
 
+/** Whether Pulumi's own `--exclude` leaves GitHub out of an update, as it does in workflow runs. */
+export function excludesGitHub(): boolean {
+  return (process.env.PULUMI_OPTION_EXCLUDE ?? "").split(",").includes(GITHUB_URN);
+}
+
 /** GitHub's environments: the second is for scheduled runs, which wait for no reviewer. */
 export const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" } as const;
 

@@ -94,5 +94,4 @@ export const IN_CONTAINER = {
   certificates: "/data",
   secrets: "/run/secrets",
   password: "/run/secrets/postgres_password",
-  healthCheck: "/usr/local/bin/delivery-health-check",
 } as const;

@@ -45,8 +45,8 @@ export const SCRIPTS = {
   "check-files.sh": { facts: ["DEPLOY_PATH", "MANIFEST", "REPOSITORY_KEY"] },
   "check-server.sh": {
     facts: [
-      ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "DRIFTED", "UPGRADE_JOURNAL"] as const),
-      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL", "VOLUME"] as const),
+      ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "MANIFEST", "DRIFTED"] as const),
+      ...(["UPGRADE_JOURNAL", "BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL", "VOLUME"] as const),
       ...(["SWAP_DIRECTORY", "HOLD_SECONDS", "SWITCHING_STAGE"] as const),
       ...(["REPOSITORY", "MIRROR", "GIT_SSH", "GIT_SECONDS"] as const),
     ],

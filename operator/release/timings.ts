@@ -4,8 +4,8 @@ import { table } from "../table.ts";
 const MEANINGS: Record<string, string> = {
   image: "the image is there",
   lock: "Pulumi has the stack's lock",
-  swapping: "the state is compared and the program's resources are declared: the swap begins",
-  making: "requests in flight are done, the old bot has stopped",
+  swapping: "the swap begins, while Pulumi compares all else",
+  making: "requests in flight are done, the old bot has stopped, all else is compared",
   updated: "the new bot is made, well, and over its probation",
   well: "asked once more",
 };

@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseDocument } from "yaml";
-import { type FromCommand, type FromProgram, SOCKET, type Stage } from "../../infra/model/conversation.ts";
+import {
+  type FromCommand,
+  type FromProgram,
+  type Seen,
+  SOCKET,
+  type Stage,
+} from "../../infra/model/conversation.ts";
 import { throwIfLocked } from "../lock.ts";
 import { pulumi } from "../pulumi.ts";
 import { projectName, type Stack } from "../stack.ts";
@@ -28,6 +34,8 @@ export interface Ended extends Events {
 export interface Talk {
   /** Called when the update has the stack's lock, before anything is declared. */
   onLocked?: () => void;
+  /** Gives what the server has reported to the command, if it has asked. */
+  onAsked: () => Promise<string | undefined>;
   /** Called with what the server reports (check-server.sh); the update waits for the answer. */
   onReport: (report: string) => Promise<FromCommand>;
   onStage?: (stage: Stage) => void;
@@ -81,7 +89,8 @@ export async function update(
     const told = parseEvents(existsSync(events) ? readFileSync(events, "utf8") : "");
     if (verbose && stderr) console.error(stderr);
     // Before the program runs, Pulumi says what is wrong on standard error alone.
-    const errors = told.errors.length > 0 || status === 0 ? told.errors : [plain(stderr)].filter(Boolean);
+    const errors =
+      told.errors.length > 0 || status === 0 ? told.errors : [withoutLabels(stderr)].filter(Boolean);
     return { ...told, errors, succeeded: status === 0 };
   } finally {
     server?.close();
@@ -90,7 +99,7 @@ export async function update(
 }
 
 /** What Pulumi says on standard error, without the word before each error. */
-const plain = (stderr: string) => stderr.trim().replace(/^error: /gm, "");
+const withoutLabels = (stderr: string) => stderr.trim().replace(/^error: /gm, "");
 
 async function listen(path: string, talk: Talk): Promise<SocketServer> {
   const server = createServer((socket) => {
@@ -102,11 +111,13 @@ async function listen(path: string, talk: Talk): Promise<SocketServer> {
   return server;
 }
 
-async function converse(socket: Socket, { onReport, onStage }: Talk): Promise<void> {
+async function converse(socket: Socket, { onAsked, onReport, onStage }: Talk): Promise<void> {
   socket.on("error", () => undefined);
+  const answer = (what: Seen | FromCommand) => socket.write(`${JSON.stringify(what)}\n`);
   for await (const line of createInterface({ input: socket })) {
     const said = JSON.parse(line) as FromProgram;
     if ("stage" in said) onStage?.(said.stage);
-    else socket.write(`${JSON.stringify(await onReport(said.report))}\n`);
+    else if ("asks" in said) answer({ report: await onAsked() });
+    else answer(await onReport(said.report));
   }
 }

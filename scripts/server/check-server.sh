@@ -6,11 +6,11 @@
 #   KEY    the key with which this server reads the repository: `none` of the stack's, `published`, or `publishing`,
 #          where the coming update makes it and has the repository accept it
 #   MAJOR  PostgreSQL's version as it is configured; missing where the image's tag does not tell
-# Prints what lib/inventory.sh lists, and `drifted=TIME` where `./delivery drift` has found files that differ,
-# which are put there anew after that.
+# Prints what lib/inventory.sh lists, `manifest=DIGEST` of the file with the checksums of what the stack has put there, and
+# `drifted=TIME` where `./delivery drift` has found files that differ, which are put there anew after that.
 # Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
 set -euo pipefail
-: "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${SETTINGS_FILE:?}" "${DRIFTED:?}" "${UPGRADE_JOURNAL:?}"
+: "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${SETTINGS_FILE:?}" "${MANIFEST:?}" "${DRIFTED:?}" "${UPGRADE_JOURNAL:?}"
 : "${BOT:?}" "${DATABASE_CONTAINER:?}" "${PROXY:?}" "${REVISION_LABEL:?}" "${SWAP_DIRECTORY:?}" "${HOLD_SECONDS:?}" "${VOLUME:?}" "${MAJOR:=}" "${SWITCHING_STAGE:?}"
 : "${REPOSITORY:?}" "${COMMIT:?}" "${KEY:?}" "${MIRROR:?}" "${GIT_SSH:?}" "${GIT_SECONDS:?}"
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
@@ -129,4 +129,5 @@ check_neighbours
 check_database
 check_commit
 echo "$inventory"
+if [[ -f $MANIFEST ]]; then echo "manifest=$(sha256sum <"$MANIFEST" | cut -c 1-64)"; fi
 if [[ -s $DRIFTED ]]; then echo "drifted=$(<"$DRIFTED")"; fi

@@ -23,6 +23,8 @@ source "${BASH_SOURCE[0]%/*}/lib/standstill.sh"
 
 # Seconds in which a bot that is given up may still end by itself.
 readonly LAST_SECONDS=2
+# Seconds between two looks for the new container: each costs as much of Docker's time, which makes it meanwhile.
+readonly LOOK_PAUSE=0.05
 # Lines of the log of a bot that was given up.
 readonly VERDICT_LINES=20
 
@@ -72,6 +74,7 @@ tell() {
 }
 
 guard() {
+  local leftover
   take_lock "$HOLD_SECONDS" || {
     tell "Another swap of $BOT does not come to its end on the server; see $LOG there."
     exit 1
@@ -79,14 +82,16 @@ guard() {
   end_abandoned
   rm -f "$SWAP_VERDICT" "$ABANDONED"
   old='' told=''
+  docker rm --force "$BEFORE" >/dev/null 2>&1 &
+  leftover=$!
   if look_at "$BOT"; then old=$id; fi
-  docker rm --force "$BEFORE" >/dev/null 2>&1 || true
   trap 'finish $?' EXIT
   trap 'exit 130' INT TERM HUP
   begin_journal
   hold_requests
   if [[ -n $old ]]; then
     docker stop --time "$BOT_STOP_SECONDS" "$old" >/dev/null
+    wait "$leftover" || true
     docker rename "$old" "$BEFORE"
   fi
   renew_password
@@ -139,7 +144,7 @@ await_container() {
       put_back "was not made within $MAKE_SECONDS s"
       return 1
     fi
-    sleep "$PROBE_PAUSE"
+    sleep "$LOOK_PAUSE"
   done
 }
 

@@ -38,7 +38,11 @@ export interface Bench extends World {
 }
 
 export async function createBench(bot: BotName): Promise<Bench> {
-  const world = await createWorld("bench");
+  return equip(await createWorld("bench"), bot);
+}
+
+/** Makes a world fit for every flow, and its bot the one that is wanted. */
+export async function equip(world: World, bot: BotName): Promise<Bench> {
   const { server, repository } = world;
   const known = join(repository.directory, ".git", "known_hosts");
   const options = ["BatchMode=yes", "IdentitiesOnly=yes", `UserKnownHostsFile=${known}`];

@@ -10,6 +10,9 @@ import { lastTrouble } from "./statistics.ts";
 
 const EDITS: Record<Fault, Edits> = {
   crash: { "config.py": (text) => `raise ImportError("the release is broken")\n${text}` },
+  late: {
+    "main.py": (text) => `import os, threading\nthreading.Timer(3, os._exit, [3]).start()\n${text}`,
+  },
   sick: { "web.py": (text) => text.replace("200 if well else 503", "500") },
   silent: {
     "main.py": (text) => text.replace("    pool = database.open_pool", "    threading.Event().wait()\n$&"),

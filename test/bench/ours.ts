@@ -5,7 +5,8 @@ import { parking } from "./containers.ts";
 import type { Command, Flow } from "./flow.ts";
 import { must } from "./perform.ts";
 
-const NAME = "training_bot";
+/** The bot's name in a new stack. */
+export const NAME = "training_bot";
 
 /**
  * The operator's commands.

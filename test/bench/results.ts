@@ -15,7 +15,7 @@ export const BOTS = ["sample", "heavy"] as const;
 export type BotName = (typeof BOTS)[number];
 
 /** What may be wrong with a release. */
-export const FAULTS = ["crash", "sick", "silent"] as const;
+export const FAULTS = ["crash", "late", "sick", "silent"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 const FILE = join(import.meta.dirname, "results.json");
@@ -103,6 +103,11 @@ export type Growth = z.infer<typeof Growth>;
 const Idle = z.strictObject({ seconds, on: z.number(), off: z.number() });
 export type Idle = z.infer<typeof Idle>;
 
+const Pushed = z.strictObject({ load: z.number().nonnegative(), ours: seconds, seed: seconds });
+/** From a push until the new commit of the heavy bot is live, in a run of the whole workflow. */
+const Push = Pushed.omit({ load: true }).extend({ ...measured, rounds: z.array(Pushed).min(1) });
+export type Push = z.infer<typeof Push>;
+
 const Timeline = z.strictObject({
   answers: seconds,
   ends: seconds,
@@ -135,6 +140,7 @@ export const Results = z.strictObject({
   heavyBroken: Broken,
   growth: z.array(Growth),
   idle: Idle.optional(),
+  push: Push.optional(),
   /** Of the sample bot. */
   timeline: z.partialRecord(flow, Timeline),
 });

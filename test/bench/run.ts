@@ -14,6 +14,7 @@ import { measureIdle } from "./idle.ts";
 import { measure, untilHealthy } from "./measure.ts";
 import { oursFlow, pulumiVersion } from "./ours.ts";
 import { must } from "./perform.ts";
+import { measurePush } from "./push.ts";
 import { writeReport } from "./report.ts";
 import {
   type BotName,
@@ -31,7 +32,7 @@ import { type Figures, middle, summarize, tidy } from "./statistics.ts";
 import { swarmFlow } from "./swarm.ts";
 import { timeline } from "./timeline.ts";
 
-const PARTS = ["sample", "sampleBroken", "heavy", "heavyBroken", "idle", "growth"] as const;
+const PARTS = ["sample", "sampleBroken", "heavy", "heavyBroken", "idle", "growth", "push"] as const;
 type Part = (typeof PARTS)[number];
 
 const makers: Record<FlowName, (bench: Bench) => Flow> = {
@@ -107,7 +108,7 @@ async function measureBot(bot: BotName, { parts, flows: names, rounds }: Options
       const breakRound = async (name: FlowName, flow: Flow) => {
         // With an image that is there it goes the same way.
         if (name === "oursBuilt") return;
-        const faults = FAULTS.filter((fault) => fault !== "silent" || name === "ours");
+        const faults = FAULTS.filter((fault) => name === "ours" || !["late", "silent"].includes(fault));
         const figures: Record<string, ReturnType<typeof measured<BrokenRound>>> = {};
         for (const fault of faults) {
           await untilHealthy(bench, first.title);
@@ -201,6 +202,7 @@ async function main(options: Options): Promise<void> {
       await mergeResults({ growth: await measureGrowth(bench, rounds, bots) });
     });
   }
+  if (parts.includes("push")) await mergeResults({ push: await measurePush(rounds) });
   await writeReport(await readResults());
   if (failed.length > 0) throw new Error(`not measured: ${failed.join("; ")}`);
 }

@@ -29,6 +29,7 @@ export class WorkflowDriver extends BotDriver {
   readonly github: FakeGitHub;
   /** What the workflows are given. */
   readonly secrets: Record<string, string>;
+  readonly variables = { INFRA_REPOSITORY: INFRA };
   /** Both repositories, where the stand-in for actions/checkout finds them. */
   readonly repositories: string;
 
@@ -113,7 +114,7 @@ export class WorkflowDriver extends BotDriver {
     const path = join(PROJECT, ".github", "workflows", file);
     return act({
       ...{ event, file: path, secrets: { ...secrets }, repositories, repository: BOT },
-      ...{ apiUrl: github.apiUrl, variables: { INFRA_REPOSITORY: INFRA }, ...more },
+      ...{ apiUrl: github.apiUrl, variables: this.variables, ...more },
     });
   }
 

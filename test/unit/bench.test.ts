@@ -5,7 +5,15 @@ import { parseHeld, parseTimings } from "../bench/ours.ts";
 import { memoryBelow, parseProcess } from "../bench/perform.ts";
 import { plot } from "../bench/plot.ts";
 import { bars, DOCUMENT, PLOT, report } from "../bench/report.ts";
-import { type Change, merge, type Measured, readResults, type Results } from "../bench/results.ts";
+import {
+  type BrokenRound,
+  type Change,
+  type Fault,
+  merge,
+  type Measured,
+  readResults,
+  type Results,
+} from "../bench/results.ts";
 import { lastTrouble, median, middle, summarize, tidy } from "../bench/statistics.ts";
 import { judge } from "../bench/targets.ts";
 import { timeline } from "../bench/timeline.ts";
@@ -55,6 +63,8 @@ const sick = {
   lost: 0,
   doubled: 0,
 };
+/** What tells the target of a fault. */
+const TOLD = { crash: "at import", late: "after 3 s", sick: "500", silent: "never" };
 const results: Results = {
   note: "for this test",
   machine: {
@@ -71,6 +81,10 @@ const results: Results = {
   },
   growth: [{ bots: 20, nothingOne: 2, nothingAll: 40, releaseOne: 8 }],
   idle: { seconds: 60, on: 1.9, off: 1.6 },
+  push: {
+    ...{ ours: 40, seed: 90, measured: "2026-11-29T00:00:00.000Z" },
+    rounds: [{ load: 0.5, ours: 40, seed: 90 }],
+  },
   timeline: { ours: { answers: 5, ends: 6, at: [-500, 0, 2000], took: [20, 30, 1500], failed: [1] } },
 };
 
@@ -167,8 +181,35 @@ describe("the report of the benchmarks", () => {
     assert.equal(judge(results)[0]?.met, true);
     assert.equal(judge({ ...results, sample: { ...flows, ours: measured({ failed: 1 }) } })[0]?.met, false);
     assert.ok(
-      judge({ ...results, sample: {}, heavy: {}, idle: undefined }).every(({ met }) => met === undefined),
+      judge({
+        ...{ ...results, sample: {}, heavy: {}, sampleBroken: {} },
+        ...{ idle: undefined, push: undefined },
+      }).every(({ met }) => met === undefined),
     );
+  });
+
+  it("measures a release that does not work by its wait and its way back, one that crashes later by its wait", () => {
+    const verdict = (changes: Partial<BrokenRound>, fault: Fault) => {
+      const round = { ...sick, ...changes };
+      const one = { ...round, measured: "2026-11-29T00:00:00.000Z", rounds: [round] };
+      const all = judge({ ...results, sampleBroken: { ours: { [fault]: one } } });
+      return all.find(({ target }) => target.startsWith("A release") && target.includes(TOLD[fault]));
+    };
+    assert.equal(verdict({ goodAgain: 4.9, slowest: 3 }, "crash")?.met, true);
+    assert.equal(verdict({ goodAgain: 4.9, slowest: 5.1 }, "crash")?.met, false);
+    assert.equal(verdict({ goodAgain: undefined, slowest: 3 }, "sick")?.met, false);
+    assert.equal(verdict({ goodAgain: 12, slowest: 3 }, "sick")?.met, true);
+    assert.equal(verdict({ goodAgain: 9, slowest: 3 }, "late")?.met, true);
+  });
+
+  it("judges a figure by what docker run by hand takes, and a growth by one bot's", () => {
+    const judged = (start: string, changes: Partial<Results> = {}) =>
+      judge({ ...results, ...changes }).find(({ target }) => target.startsWith(start));
+    assert.equal(judged("A new commit answers")?.is, "5 s of 3.5 s");
+    assert.equal(judged("20 bots")?.met, undefined);
+    const one = { bots: 1, nothingOne: 1.5, nothingAll: 1.5, releaseOne: 8 };
+    assert.equal(judged("20 bots", { growth: [one, ...results.growth] })?.is, "2 s of 1.95 s");
+    assert.equal(judged("From a push")?.met, true);
   });
 
   it("draws the parts of a release from the end of the part before", () => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { execa } from "execa";
-import { SOCKET } from "../../infra/model/conversation.ts";
+import { type FromProgram, SOCKET } from "../../infra/model/conversation.ts";
 
 const PROJECT = join(import.meta.dirname, "..", "..");
 const ENDED = "The command that began this update has ended. Nothing was changed.";
@@ -14,7 +14,7 @@ const ENDED = "The command that began this update has ended. Nothing was changed
 /** What a program prints that talks like infra/index.ts, in a process that Node starts as Pulumi.yaml says. */
 const TALK = `import("./infra/conversation.ts").then(async ({ agree, announce }) => {
   announce("swapping");
-  process.stdout.write(await agree("image=1\\n").then((id) => "image " + id, (error) => error.message));
+  process.stdout.write(await agree("image=1\\n").then(({ imageId }) => "image " + imageId, (error) => error.message));
   announce("making");
 })`;
 
@@ -56,11 +56,13 @@ describe("the conversation of the program with the command", () => {
     return stdout;
   }
 
-  const answering = (answer: object, heard: string[] = []) =>
+  const answering = (answer: object, heard: string[] = [], seen: object = {}) =>
     async function (socket: Socket) {
       for await (const line of createInterface({ input: socket })) {
         heard.push(line);
-        if (line.includes("report")) socket.write(`${JSON.stringify(answer)}\n`);
+        const said = JSON.parse(line) as FromProgram;
+        if ("asks" in said) socket.write(`${JSON.stringify(seen)}\n`);
+        if ("report" in said) socket.write(`${JSON.stringify(answer)}\n`);
       }
     };
 
@@ -106,13 +108,19 @@ describe("the conversation of the program with the command", () => {
       .then(([{ checkServer }, { settings }]) => checkServer(settings()))
       .then((found) => process.stdout.write(JSON.stringify(found)), (error) => process.stdout.write(error.message))`;
     for (const [server, answer, found] of [
-      ["image=sha256:1", { imageId: "sha256:2" }, { driftedAt: "", imageId: "sha256:1" }],
-      ["drifted=2026", { imageId: "sha256:2" }, { driftedAt: "2026", imageId: "sha256:2" }],
-      ["", {}, { driftedAt: "" }],
+      ["image=sha256:1", { imageId: "sha256:2" }, { driftedAt: "", imageId: "sha256:1", isRelease: false }],
+      ["drifted=2026", { imageId: "sha256:2" }, { driftedAt: "2026", imageId: "sha256:2", isRelease: false }],
+      ["manifest=3f", { isRelease: true }, { driftedAt: "", manifest: "3f", isRelease: true }],
+      ["", {}, { driftedAt: "", isRelease: false }],
     ] as const) {
       const heard: string[] = [];
       assert.deepEqual(JSON.parse(await run(answering(answer, heard), { program, server })), found);
-      assert.deepEqual(heard, [JSON.stringify({ report: server })]);
+      const seen: string[] = [];
+      const early = answering(answer, seen, { report: server });
+      assert.deepEqual(JSON.parse(await run(early, { program, server: "drifted=never" })), found);
+      for (const lines of [heard, seen]) {
+        assert.deepEqual(lines, [JSON.stringify({ asks: "report" }), JSON.stringify({ report: server })]);
+      }
     }
     assert.equal(await run(answering({ stop: "No." }), { program }), "No.");
   });

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
-import { type FromCommand, type FromProgram, SOCKET } from "../../infra/model/conversation.ts";
+import { type FromCommand, type FromProgram, type Seen, SOCKET } from "../../infra/model/conversation.ts";
 
 /**
  * Stands for `pulumi up` where a test's table says so (fake-tools.ts): Pulumi's engine with the stack's lock, and the
@@ -23,18 +23,25 @@ export interface FakeUpdate {
   then?: string;
 }
 
-/** The program's part: asks the server, reports to the command and waits for its answer. */
+/** The program's part: asks the command, or else the server, reports to the command and waits for its answer. */
 async function converse(): Promise<FromCommand> {
   const { [SOCKET]: path } = process.env;
   const socket = path === undefined ? undefined : connect(path);
   if (socket) await once(socket, "connect");
-  // The program connects before it asks: the command reads meanwhile.
-  const report = execFileSync("ssh", ["check-server.sh"], { encoding: "utf8" });
-  if (socket === undefined) return {};
+  const look = () => execFileSync("ssh", ["check-server.sh"], { encoding: "utf8" });
+  if (socket === undefined) {
+    look();
+    return {};
+  }
+  const lines = createInterface({ input: socket });
   const tell = (what: FromProgram) => socket.write(`${JSON.stringify(what)}\n`);
-  tell({ report });
-  const [line] = (await once(createInterface({ input: socket }), "line")) as [string];
-  const answer = JSON.parse(line) as FromCommand;
+  const ask = async <Answer>(what: FromProgram) => {
+    tell(what);
+    const [line] = (await once(lines, "line")) as [string];
+    return JSON.parse(line) as Answer;
+  };
+  const { report = look() } = await ask<Seen>({ asks: "report" });
+  const answer = await ask<FromCommand>({ report });
   if (!("stop" in answer)) for (const stage of ["swapping", "making"] as const) tell({ stage });
   socket.end();
   return answer;

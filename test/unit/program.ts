@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as resproto from "@pulumi/pulumi/proto/resource_pb.js";
+import type { GoAhead } from "../../infra/model/conversation.ts";
 import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
 
 /** What the last run of the program registered, by the engine's type and the resource's name. */
@@ -118,6 +119,23 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
   await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
+/** What ./delivery lets the program do. */
+let goAhead: GoAhead = {};
+const CONVERSATION = `export const seenByCommand = () => Promise.resolve();
+export const agree = () => Promise.resolve(globalThis.goAhead());
+export const announce = () => {};`;
+
+/** What stands in for modules of the program, which is loaded here without an engine and without ./delivery. */
+const STUBS: Record<string, string> = {
+  "guards.ts": "export const guard = () => {};",
+  "conversation.ts": CONVERSATION,
+};
+
+/** Has ./delivery answer the program, in this run and all later ones. */
+export function letGoAhead(answer: GoAhead): void {
+  goAhead = answer;
+}
+
 /** Gives a suite an `ssh` that answers with a script of sh, and takes the guards away. */
 export function withoutServer(
   suite: Mocha.Suite,
@@ -139,11 +157,13 @@ export function withoutServer(
     write(answer);
     process.env.PATH = `${bin}:${path ?? ""}`;
     hooks = registerHooks({
-      resolve: (specifier, context, next) =>
-        specifier === "./guards.ts"
-          ? { url: "data:text/javascript,export const guard = () => {};", shortCircuit: true }
-          : next(specifier, context),
+      resolve: (specifier, context, next) => {
+        const source = STUBS[specifier.slice(specifier.lastIndexOf("/") + 1)];
+        if (source === undefined || !specifier.startsWith(".")) return next(specifier, context);
+        return { url: `data:text/javascript,${encodeURIComponent(source)}`, shortCircuit: true };
+      },
     });
+    Object.assign(globalThis, { goAhead: () => goAhead });
   });
   suite.afterAll(() => {
     hooks?.deregister();

@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { caddyfile } from "../../infra/components/Proxy.ts";
-import { BOT_STOP_SECONDS, proxyHoldSeconds } from "../../infra/model/limits.ts";
+import type { GoAhead } from "../../infra/model/conversation.ts";
+import { BOT_STOP_SECONDS, MAKE_SECONDS, proxyHoldSeconds } from "../../infra/model/limits.ts";
+import { INSTALLED } from "../../infra/model/paths.ts";
 import { settings } from "./fixtures.ts";
-import { inputsOf, optionsOf, registered, runHook, runProgram, withoutServer } from "./program.ts";
+import {
+  inputsOf,
+  letGoAhead,
+  optionsOf,
+  registered,
+  runHook,
+  runProgram,
+  withoutServer,
+} from "./program.ts";
 
 const CONTAINER = "docker:index/container:Container";
 const COMMAND = "command:remote:Command";
@@ -74,6 +85,60 @@ describe("the stack", function () {
       server.answer("echo more >&2; echo 'The database is being restored.' >&2; exit 1");
       const { error } = await runHook("bot-swap");
       assert.equal(error, "The database is being restored.");
+    });
+
+    describe("while all else is compared", () => {
+      const begun = () => server.calls().filter((call) => call.endsWith("swap-bot.sh begin")).length;
+
+      /** The digest of the manifest that the last run would have put on the server. */
+      function wantedManifest(): string {
+        const { value = "" } = inputsOf(COMMAND, "server-files").stdin as { value?: string };
+        const [archive = ""] = value.trimEnd().split("\n").slice(-1);
+        const words = ["-c", `base64 -d | tar -xO ${INSTALLED.manifest} | sha256sum`];
+        return execFileSync("sh", words, { input: archive, encoding: "utf8" }).slice(0, 64);
+      }
+
+      /** Runs the program on a server that has the files of the last run; gives how often a swap was begun meanwhile. */
+      async function release(manifest: string, answer: GoAhead): Promise<number> {
+        server.answer(`case "$*" in *begin) ;; *) echo manifest=${manifest};; esac`);
+        letGoAhead(answer);
+        const before = begun();
+        await runProgram();
+        return begun() - before;
+      }
+
+      afterEach(() => {
+        letGoAhead({});
+      });
+
+      it("in a release that changes no file on the server, once", async () => {
+        await runProgram();
+        const manifest = wantedManifest();
+        assert.match(manifest, /^[0-9a-f]{64}$/);
+        assert.equal(await release(manifest, { isRelease: true }), 1);
+        const before = begun();
+        assert.deepEqual(await runHook("bot-swap"), { error: "", retry: false });
+        assert.equal(begun(), before);
+        assert.equal(await release(manifest, { isRelease: false }), 0);
+        assert.equal(await release("another", { isRelease: true }), 0);
+      });
+
+      it("and fails where the server refuses", async () => {
+        const manifest = wantedManifest();
+        await release(manifest, { isRelease: true });
+        server.answer(`case "$*" in *begin) echo No. >&2; exit 1;; *) echo manifest=${manifest};; esac`);
+        await runProgram();
+        assert.equal((await runHook("bot-swap")).error, "No.");
+      });
+
+      it("and once more where that has taken so long that the server may have given up", async () => {
+        await release(wantedManifest(), { isRelease: true });
+        const before = begun();
+        const { now } = Date;
+        Date.now = () => now() + MAKE_SECONDS * 1000;
+        await runHook("bot-swap").finally(() => (Date.now = now));
+        assert.equal(begun(), before + 1);
+      });
     });
 
     it("and tells the server where it could not be made, once", async () => {

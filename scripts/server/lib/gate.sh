@@ -19,7 +19,6 @@ enter_proxy() {
   # A proxy that is stopped meanwhile ends the shell, and a write to it fails.
   trap '' PIPE
   coproc PROXY_SHELL { exec docker exec -i "$PROXY" sh 2>/dev/null; }
-  in_proxy 'echo ready'
 }
 
 # Runs a command in the proxy's container that prints one line, which then is in `reply`.
@@ -32,9 +31,9 @@ in_proxy() {
   reply=$(docker exec "$PROXY" sh -c "$1")
 }
 
+# How many requests the bot has, in `reply`.
 in_flight() {
   in_proxy "$COUNT"
-  echo "$reply"
 }
 
 # Closes the gate and returns when no request is in flight any more, at the latest after DRAIN_SECONDS. The gate opens
@@ -42,20 +41,25 @@ in_flight() {
 # hold from another; it stays empty where no proxy runs: then there are no requests to hold. `closed_at` is the time.
 gate_token='' closed_at=''
 hold_requests() {
-  local deadline
-  is_running "$PROXY" || return 0
-  gate_token=$$-$RANDOM
-  # First what opens the gate again. Only the newest hold may: an earlier timer finds another token in the file.
+  local deadline token=$$-$RANDOM timer
+  # First what opens the gate again. Only the newest hold may: an earlier timer finds another token in the file. What is
+  # asked of Docker here, it does side by side.
   docker exec -d "$PROXY" sh -c \
-    'sleep "$1"; if [ "$(cat "$2")" = "$0" ]; then rm "$2"; fi' "$gate_token" "$HOLD_SECONDS" "$GATE"
+    'sleep "$1"; if [ "$(cat "$2")" = "$0" ]; then rm "$2"; fi' "$token" "$HOLD_SECONDS" "$GATE" 2>/dev/null &
+  timer=$!
   enter_proxy
+  if ! wait "$timer"; then
+    if is_running "$PROXY"; then refuse "The proxy $PROXY takes no commands; start it anew with: docker restart $PROXY"; fi
+    return 0
+  fi
+  gate_token=$token
   # shellcheck disable=SC2034 # callers read it
   closed_at=${EPOCHREALTIME/[.,]/}
   close_again
   sleep "$PASSING_SECONDS"
   deadline=$((SECONDS + DRAIN_SECONDS))
   while
-    in_proxy "$COUNT"
+    in_flight
     ((reply > 0 && SECONDS < deadline))
   do
     sleep 0.05

@@ -69,11 +69,29 @@ describe("deploy", function () {
       .answer("pulumi up", { update: { then: 'echo "$ANSWER" >heard' } });
     const { status, stderr } = await project.run(["deploy"]);
     assert.deepEqual([status, stderr], [0, "step 1"]);
-    assert.deepEqual(JSON.parse(project.read("heard")), { imageId: "sha256:7" });
+    assert.deepEqual(JSON.parse(project.read("heard")), { imageId: "sha256:7", isRelease: true });
     assert.match(
       project.calls("ssh build-image.sh")[0]?.command ?? "",
       new RegExp(` IMAGE=training_bot COMMIT=${NEW} bash -s$`),
     );
+  });
+
+  it("asks the server while the program is loaded, for what the release is to be", async () => {
+    await project.run(["deploy"]);
+    const [look, another] = project.calls("ssh check-server.sh");
+    assert.match(look?.command ?? "", new RegExp(` COMMIT=${NEW} KEY=none `));
+    assert.equal(another, undefined);
+  });
+
+  it("leaves everything to the program, which has a new deploy key, where the server refuses the old one", async () => {
+    const refused = { status: 255, stderr: "deploy@bot.example.org: Permission denied (publickey)." };
+    project
+      .answer("ssh check-server.sh", refused, { stdout: listed() })
+      .answer("ssh build-image.sh", refused)
+      .answer("pulumi up", { update: { then: 'echo "$ANSWER" >heard' } });
+    assert.equal((await project.run(["deploy", NEW])).status, 0);
+    assert.deepEqual(JSON.parse(project.read("heard")), { isRelease: true });
+    assert.equal(project.calls("ssh check-server.sh").length, 2);
   });
 
   it("leaves the image to the first update, which makes the place for it", async () => {
@@ -87,7 +105,7 @@ describe("deploy", function () {
     const { status, stdout } = await project.run(["deploy"]);
     assert.equal(status, 0);
     assert.match(stdout, /^deploy: b2b2b2b is live, \S+ s$/m);
-    assert.deepEqual(JSON.parse(project.read("heard")), {});
+    assert.deepEqual(JSON.parse(project.read("heard")), { isRelease: false });
   });
 
   it("says so where the commit was live already", async () => {
@@ -143,6 +161,13 @@ describe("deploy", function () {
   });
 
   describe("where the update fails", () => {
+    it("has the server give up a swap for which no container was made", async () => {
+      project.answer("pulumi up", { update: { errors: ["no plugin"] } }, {}).answer("ssh swap-bot.sh", {});
+      assert.equal((await project.run(["deploy"])).status, 1);
+      const swaps = project.calls("ssh swap-bot.sh").map(({ command }) => command.split(" ").at(-1));
+      assert.deepEqual(swaps, ["abandon"]);
+    });
+
     /** What the verdict says, as Pulumi tells it. */
     const cause =
       'Process exited with status 1: running "x":\nTraceback\ntraining_bot ended with status 3.\n';
