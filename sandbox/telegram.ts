@@ -178,6 +178,7 @@ class Bot {
       const settle = (finish: () => void) => {
         clearTimeout(timer);
         response.off("close", hangUp);
+        request.socket.off("end", hangUp);
         this.pending = undefined;
         finish();
       };
@@ -199,6 +200,9 @@ class Bot {
       };
       const timer = setTimeout(wake, timeout * 1000);
       response.once("close", hangUp);
+      // The client's end of the connection comes before the response counts as closed, and in between a bot that stops
+      // may ask once more.
+      request.socket.once("end", hangUp);
       this.pending = { wake, fail };
     });
   }

@@ -34,6 +34,16 @@ const PROCESSES = {
   "the whole runner": /./,
 };
 
+/** Whether a process was still there to be killed. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    return false;
+  }
+}
+
 describe("a swap that is broken off", () => {
   let world: World;
   let bot: BotDriver;
@@ -113,9 +123,9 @@ describe("a swap that is broken off", () => {
         const command = start(commit);
         const ended = once(command, "exit");
         await untilMoment(moment);
-        for (const { pid, args } of (await descendants(command.pid ?? 0)).reverse()) {
-          if (PROCESSES[who].test(args)) process.kill(pid, "SIGKILL");
-        }
+        const all = (await descendants(command.pid ?? 0)).reverse();
+        const killed = all.filter(({ pid, args }) => PROCESSES[who].test(args) && kill(pid));
+        assert.notEqual(killed.length, 0);
         await ended;
         await serves();
       });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
@@ -225,6 +226,21 @@ describe("fake Telegram Bot API", () => {
       say("kept");
       assert.deepEqual(texts(await getUpdates()), ["kept"]);
       assert.equal(telegram.overlaps(), 0);
+    });
+
+    it("a bot that ends its poll and asks at once again overlaps with nobody", async () => {
+      const request = (timeout: number) =>
+        `GET /bot${TOKEN}/getUpdates?timeout=${timeout} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n`;
+      const address = `/dev/tcp/127.0.0.1/${telegram.port}`;
+      const script = `exec 3<>${address} 4<>${address}; printf '${request(30)}' >&3; read -r;
+        exec 3>&-; printf '${request(0)}' >&4; read -r <&4`;
+      const bot = spawn("bash", ["-c", script], { stdio: ["pipe", "inherit", "inherit"] });
+      await waitUntil(() => telegram.polls().length === 1);
+      bot.stdin.write("now\n");
+      // On a busy machine both come to the server in the same moment.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      await waitUntil(() => telegram.polls().length === 2);
+      assert.deepEqual(results(), ["disconnected", "empty"]);
     });
   });
 
