@@ -228,7 +228,7 @@ describe("fake Telegram Bot API", () => {
       assert.equal(telegram.overlaps(), 0);
     });
 
-    it("a bot that ends its poll and asks at once again overlaps with nobody", async () => {
+    it("a bot that ends its poll and asks once more at once is one poller", async () => {
       const request = (timeout: number) =>
         `GET /bot${TOKEN}/getUpdates?timeout=${timeout} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n`;
       const address = `/dev/tcp/127.0.0.1/${telegram.port}`;
