@@ -100,6 +100,11 @@ describe("a swap of the bot's container", function () {
     });
   }
 
+  it("is not abandoned where there is none", async () => {
+    assert.equal((await swap("abandon")).status, 0);
+    assert.equal(existsSync(join(server.directory, "hockey/swap/abandoned")), false);
+  });
+
   it("has the old one run again where the new one ends after all, and holds new requests for it", async () => {
     await swap("begin", { PROBATION_SECONDS: "600" });
     await server.put("new", { name: BOT, answers: 200, endsLater: true });
