@@ -26,6 +26,8 @@ export interface Allowed {
   /** A bot that crashes between answering and noting it repeats itself. */
   doubled?: number;
   resent?: number;
+  /** What a bot was about to do when it crashed, it may have done: the proxy sends no such request to the next one. */
+  unanswered?: number;
 }
 
 /** The bot of a world as its users, its operator and its server see it. */
@@ -179,9 +181,14 @@ export class BotDriver {
 }
 
 /** Fails if a visitor or a chat noticed anything: a failed request, a lost message, a second poller. */
-export function assertUnnoticed(seen: Seen, { doubled = 0, resent = 0 }: Allowed = {}): void {
+export function assertUnnoticed(seen: Seen, { doubled = 0, resent = 0, unanswered = 0 }: Allowed = {}): void {
   assert.ok(seen.requests > 25, "there was a load");
-  assert.deepEqual(seen.failed, []);
+  const isUnanswered = (failed: string) => /POST after \d+ ms: status 503$/.test(failed);
+  assert.deepEqual(
+    seen.failed.filter((failed) => !isUnanswered(failed)),
+    [],
+  );
+  assert.ok(seen.failed.length <= unanswered, seen.failed.join("\n"));
   assert.deepEqual([seen.overlaps, seen.lost], [0, 0]);
   assert.ok(seen.doubled <= doubled, `${seen.doubled} answers came twice`);
   assert.ok(seen.resent <= resent, `${seen.resent} requests were resent`);
