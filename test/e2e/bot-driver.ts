@@ -26,7 +26,10 @@ export interface Allowed {
   /** A bot that crashes between answering and noting it repeats itself. */
   doubled?: number;
   resent?: number;
-  /** What a bot was about to do when it crashed, it may have done: the proxy sends no such request to the next one. */
+  /**
+   * Requests that a bot had when it crashed. What it was about to do it may have done, so the proxy sends no such request to
+   * the next one; and an answer that has begun is cut off.
+   */
   unanswered?: number;
 }
 
@@ -183,7 +186,7 @@ export class BotDriver {
 /** Fails if a visitor or a chat noticed anything: a failed request, a lost message, a second poller. */
 export function assertUnnoticed(seen: Seen, { doubled = 0, resent = 0, unanswered = 0 }: Allowed = {}): void {
   assert.ok(seen.requests > 25, "there was a load");
-  const isUnanswered = (failed: string) => /POST after \d+ ms: status 503$/.test(failed);
+  const isUnanswered = (failed: string) => /(POST after \d+ ms: status 503|ms: aborted)$/.test(failed);
   assert.deepEqual(
     seen.failed.filter((failed) => !isUnanswered(failed)),
     [],
