@@ -4,5 +4,12 @@
 set -euo pipefail
 
 systemctl stop docker.socket docker.service
-sed -i 's/"Healthcheck":{[^}]*}/"Healthcheck":{"Test":["NONE"]}/' /var/lib/docker/containers/*/config.v2.json
+python3 -c '
+import json, sys
+for name in sys.argv[1:]:
+    with open(name) as file:
+        container = json.load(file)
+    container["Config"]["Healthcheck"] = {"Test": ["NONE"]}
+    with open(name, "w") as file:
+        json.dump(container, file)' /var/lib/docker/containers/*/config.v2.json
 systemctl start docker.service docker.socket
