@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import timers from "node:timers/promises";
 import { EXIT, OperatorError } from "./command.ts";
+import { directoryOf } from "./file-backend.ts";
 import { describeLock, type Lock, type LockFile, UNKNOWN_HOLDER } from "./lock-holder.ts";
 import { pulumi } from "./pulumi.ts";
 import { readState } from "./release/state.ts";
@@ -71,11 +71,8 @@ function readLockFile(path: string): Lock | undefined {
 async function lockDirectory({ name }: Stack): Promise<string | undefined> {
   // What the environment names wins in Pulumi too, and needs no question.
   const { PULUMI_BACKEND_URL: named = "" } = process.env;
-  const url = named === "" ? await backendUrl() : named;
-  const [, path] = /^file:\/\/([^?]*)/.exec(url) ?? [];
-  if (path === undefined) return undefined;
-  const directory = path.replace(/^~(?=\/|$)/, homedir());
-  return join(directory, ".pulumi", "locks", "organization", projectName(), name);
+  const directory = directoryOf(named === "" ? await backendUrl() : named);
+  return directory && join(directory, "locks", "organization", projectName(), name);
 }
 
 /** @throws OperatorError when the backend is out of reach */

@@ -1,5 +1,6 @@
 import { userInfo } from "node:os";
 import { OperatorError } from "./command.ts";
+import { type HistoryEntry, historyFiles } from "./file-backend.ts";
 import { type CommandResult, lastLine, run, type RunOptions } from "./run.ts";
 import { homeWithoutLog } from "./pulumi-home.ts";
 import { projectName, type Stack } from "./stack.ts";
@@ -33,15 +34,6 @@ export interface Update {
   config: Record<string, unknown>;
 }
 
-interface HistoryEntry {
-  kind: string;
-  startTime: string;
-  endTime?: string;
-  message?: string;
-  result: string;
-  config?: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }>;
-}
-
 /** More entries than a stack has; the command line asks for a number. */
 const ALL = 10_000;
 
@@ -73,15 +65,20 @@ export async function pickUpdates(
 }
 
 async function readPage(stack: Stack, size: number, timeout?: number): Promise<Update[]> {
+  const entries = historyFiles(stack, size) ?? (await askForHistory(stack, size, timeout));
+  return parseHistory(entries, projectName());
+}
+
+async function askForHistory(stack: Stack, size: number, timeout?: number): Promise<HistoryEntry[]> {
   const question = ["stack", "history", "--json", "--page-size", String(size)];
   const { status, stdout, stderr } = await pulumi(stack, question, { timeout });
   if (status !== 0) throw new OperatorError(`The stack's history cannot be read: ${lastLine(stderr)}`);
-  return parseHistory(stdout, projectName());
+  return JSON.parse(stdout) as HistoryEntry[];
 }
 
-/** @param json what `pulumi stack history --json` prints */
-export function parseHistory(json: string, project: string): Update[] {
-  return (JSON.parse(json) as HistoryEntry[]).map((entry) => {
+/** @param entries what `pulumi stack history --json` prints */
+export function parseHistory(entries: HistoryEntry[], project: string): Update[] {
+  return entries.map((entry) => {
     const { kind, startTime, endTime, message = "", result, config = {} } = entry;
     const plain = Object.entries(config)
       .filter(([key, { secret }]) => key.startsWith(`${project}:`) && !secret)

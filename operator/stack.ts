@@ -80,7 +80,7 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
 const isEncrypted = (value: Record<string, unknown>) => typeof value.secure === "string";
 
 /** Whether a value is encrypted, or a part of it: then Pulumi takes all of it for secret. */
-function hasSecret(value: unknown): boolean {
+export function hasSecret(value: unknown): boolean {
   return isMap(value) && (isEncrypted(value) || Object.values(value).some(hasSecret));
 }
 

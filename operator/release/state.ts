@@ -1,5 +1,6 @@
 import { COMPONENTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
+import { deploymentFile } from "../file-backend.ts";
 import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
 import type { Stack } from "../stack.ts";
@@ -46,7 +47,8 @@ export interface State {
 
 /** Reads Pulumi's state of a stack. @throws OperatorError when the backend is out of reach */
 export async function readState(stack: Stack): Promise<State> {
-  return parseState(await exportState(stack));
+  const deployment = deploymentFile(stack) as ExportedState["deployment"] | undefined;
+  return parseState(deployment === undefined ? await exportState(stack) : { deployment });
 }
 
 /** The state as Pulumi has it, to be changed and imported again. @throws OperatorError when the backend is out of reach */

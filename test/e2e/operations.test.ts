@@ -5,6 +5,10 @@ import { createServer, type Server } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { AddressInfo } from "node:net";
+import { deploymentFile, type HistoryEntry, historyFiles } from "../../operator/file-backend.ts";
+import { parseHistory } from "../../operator/pulumi.ts";
+import { type ExportedState, parseState } from "../../operator/release/state.ts";
+import { projectName, type Stack as OperatorStack } from "../../operator/stack.ts";
 import { run } from "../../sandbox/docker.ts";
 import { pulumiOk } from "../../sandbox/stack.ts";
 import { BotDriver } from "./bot-driver.ts";
@@ -96,6 +100,27 @@ describe("operating the bot", () => {
     assert.match(again.output, new RegExp(`deploy: ${commit.slice(0, 7)} was live already, `));
     console.log(`      deploy: ${seconds.toFixed(1)} s, with nothing to do: ${again.seconds.toFixed(1)} s`);
     assert.ok(await unchanged(world.stack), "the stack's file has the commit that runs");
+  });
+
+  it("reads the same in the backend's files as Pulumi's command line tells", async () => {
+    const { stack } = world;
+    const here = { name: stack.name } as OperatorStack;
+    const exported = JSON.parse(await pulumiOk(stack, ["stack", "export"])) as ExportedState;
+    const told = JSON.parse(await pulumiOk(stack, ["stack", "history", "--json"])) as HistoryEntry[];
+    const { PULUMI_BACKEND_URL: before } = process.env;
+    process.env.PULUMI_BACKEND_URL = stack.env.PULUMI_BACKEND_URL;
+    try {
+      const deployment = deploymentFile(here) as ExportedState["deployment"];
+      assert.deepEqual(parseState({ deployment }), parseState(exported));
+      assert.ok(parseState(exported).containers.length === 3 && told.length > 1);
+      assert.deepEqual(
+        parseHistory(historyFiles(here, 100) ?? [], projectName()),
+        parseHistory(told, projectName()),
+      );
+    } finally {
+      if (before === undefined) delete process.env.PULUMI_BACKEND_URL;
+      else process.env.PULUMI_BACKEND_URL = before;
+    }
   });
 
   it("rolls back with the configuration of then, and refuses hashes that it does not know", async () => {

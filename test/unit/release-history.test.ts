@@ -122,7 +122,7 @@ describe("the history", () => {
     };
     const times = { startTime: "2026-01-01T00:00:00.000Z", endTime: "2026-01-01T00:00:09.000Z" };
     const [entry] = parseHistory(
-      JSON.stringify([{ kind: "update", ...times, message: "deploy", result: "failed", config }]),
+      [{ kind: "update", ...times, message: "deploy", result: "failed", config }],
       "hockey",
     );
     assert.deepEqual(entry?.config, { commit: A, app: { branch: "main" } });
@@ -134,7 +134,7 @@ describe("the history", () => {
 
   it("takes an update without an end, a message or a configuration as it is", () => {
     const entry = { kind: "refresh", startTime: "2026-01-01T00:00:00.000Z", result: "succeeded" };
-    const [update] = parseHistory(JSON.stringify([entry]), "hockey");
+    const [update] = parseHistory([entry], "hockey");
     assert.deepEqual(update, {
       ...{ kind: "refresh", succeeded: true, started: new Date(entry.startTime), seconds: 0 },
       ...{ message: "", commit: undefined, config: {} },

@@ -1,0 +1,87 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { hasSecret, projectName, type Stack } from "./stack.ts";
+
+/**
+ * What Pulumi keeps in the files of a `file://` backend, read directly: each question to its command line takes a quarter
+ * of a second of processor time, and a release has four. Nothing is written here, and what is not as Pulumi 3.260 leaves
+ * it is left to the command line; test/e2e/operations.test.ts holds both against each other.
+ */
+
+/** One update as `pulumi stack history --json` prints it; only what is read is named. */
+export interface HistoryEntry {
+  kind: string;
+  startTime: string;
+  endTime?: string;
+  message?: string;
+  result: string;
+  config?: Record<string, { value?: string; objectValue?: unknown; secret?: boolean }>;
+}
+
+/** The same as the file has it: seconds since 1970, and the configuration as it stands in the stack's file. */
+interface StoredEntry extends Omit<HistoryEntry, "startTime" | "endTime" | "config"> {
+  startTime: number;
+  endTime?: number;
+  config?: Record<string, unknown>;
+}
+
+/** Pulumi's directory in a backend of files. @param url as PULUMI_BACKEND_URL has it; undefined for any other backend */
+export function directoryOf(url: string | undefined): string | undefined {
+  const [, path] = /^file:\/\/([^?]*)/.exec(url ?? "") ?? [];
+  return path === undefined ? undefined : join(path.replace(/^~(?=\/|$)/, homedir()), ".pulumi");
+}
+
+/** The deployment in a stack's state, as `pulumi stack export` writes it; undefined where the command line is to be asked. */
+export function deploymentFile(stack: Stack): unknown {
+  const content = read(stackFile(stack)) as { checkpoint?: { latest?: unknown } } | undefined;
+  return content?.checkpoint?.latest ?? undefined;
+}
+
+/** The newest entries of a stack's history, at most so many; undefined where the command line is to be asked. */
+export function historyFiles(stack: Stack, size: number): HistoryEntry[] | undefined {
+  const directory = directoryOf(process.env.PULUMI_BACKEND_URL);
+  // Without the stack there is no history either, and Pulumi says so best.
+  if (directory === undefined || deploymentFile(stack) === undefined) return undefined;
+  const history = join(directory, "history", projectName(), stack.name);
+  if (!existsSync(history)) return [];
+  const names = readdirSync(history).filter((name) => name.includes(".history.json"));
+  const newest = names
+    .filter((name) => !name.endsWith(".attrs"))
+    .sort()
+    .reverse()
+    .slice(0, size);
+  const entries = newest.map((name) => read(join(history, name)) as StoredEntry | undefined);
+  return entries.every((entry) => entry !== undefined) ? entries.map(entryOf) : undefined;
+}
+
+function stackFile({ name }: Stack): string | undefined {
+  const directory = directoryOf(process.env.PULUMI_BACKEND_URL);
+  return directory && join(directory, "stacks", projectName(), `${name}.json`);
+}
+
+/** What a file of JSON holds; undefined where there is none, or it is compressed. */
+function read(path: string | undefined): unknown {
+  if (path === undefined) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function entryOf({ startTime, endTime, config = {}, ...rest }: StoredEntry): HistoryEntry {
+  const time = (seconds: number) => new Date(seconds * 1000).toISOString();
+  return {
+    ...rest,
+    startTime: time(startTime),
+    endTime: endTime === undefined ? undefined : time(endTime),
+    config: Object.fromEntries(Object.entries(config).map(([key, value]) => [key, valueOf(value)])),
+  };
+}
+
+/** A value with an encrypted part is secret as a whole. */
+function valueOf(value: unknown): NonNullable<HistoryEntry["config"]>[string] {
+  if (hasSecret(value)) return { secret: true };
+  return typeof value === "object" && value !== null ? { objectValue: value } : { value: String(value) };
+}
