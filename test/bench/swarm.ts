@@ -13,9 +13,12 @@ export function swarmFlow(bench: Bench, order: "start-first" | "stop-first"): Fl
   const scale = (tasks: number) =>
     must(bench.remote(["docker", "service", "scale", "--detach", `${name}_bot=${tasks}`]));
   const call = (commit: string) => bench.script("test/bench/swarm/release.sh", [name, directory, commit]);
+  // `scale` does not wait for a bot that stops, and two of them would poll at once.
+  const gone = `until [ -z "$(docker ps --quiet --filter name=${name}_bot)" ]; do sleep 0.2; done`;
   return {
     async park() {
       await scale(0);
+      await must(bench.remote(["sh", "-c", gone]));
       await around.park();
     },
     async unpark() {
