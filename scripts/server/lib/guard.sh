@@ -161,8 +161,9 @@ put_back() {
     if [[ $id != "$old" ]]; then
       if [[ -n $id ]]; then
         write_verdict failed "$1"
-        # One that is alive may finish what it does. One that has ended is begun anew by Docker again and again.
-        if [[ -z $ended ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
+        # One that is alive may finish what it does, if it has ever answered. One that has ended is begun anew by Docker
+        # again and again.
+        if [[ -z $ended && -n $answered ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
         docker rm --force "$id" >/dev/null
       fi
       docker rename "$old" "$BOT"

@@ -39,17 +39,19 @@ is_alive() {
 # Waits until the bot answers 200 at PAGE: await_good CONTAINER SECONDS [new]. Otherwise it fails, with the reason in
 # `fault`, a phrase that follows the container's name: as soon as the process ends, after two fifths of SECONDS of wrong
 # answers, and after SECONDS without any. While Docker itself is away, nothing is known, and the wait goes on. A `new`
-# container, which look_at has found, has failed, too, if Docker has had to start it again already. `ended` says that the process has ended.
-fault='' ended='' most_restarts=''
+# container, which look_at has found, has failed, too, if Docker has had to start it again already. `ended` says that the
+# process has ended, and `answered` that it has answered anything.
+fault='' ended='' answered='' most_restarts=''
 await_good() {
   local container=$1 began now wrong_since='' code
   clock
-  began=$now ended='' most_restarts=${3:+0}
+  began=$now ended='' answered='' most_restarts=${3:+0}
   # A new one has just been looked at.
   if [[ -z ${3-} ]] || ((restarts > 0)); then pid=0; fi
   while true; do
     if ! is_alive && ! look_again "$container"; then return 1; fi
     code=$(probe "$address" "$PAGE")
+    if [[ -n $code ]]; then answered=yes; fi
     if [[ $code == 200 ]]; then return 0; fi
     clock
     if [[ -z $code ]]; then wrong_since=''; else : "${wrong_since:=$now}"; fi
