@@ -105,6 +105,8 @@ describe("operating the bot", () => {
   it("reads the same in the backend's files as Pulumi's command line tells", async () => {
     const { stack } = world;
     const here = { name: stack.name } as OperatorStack;
+    // Another kind of entry than the first update's.
+    await pulumiOk(stack, ["refresh", "--yes", "--skip-preview"]);
     const exported = JSON.parse(await pulumiOk(stack, ["stack", "export"])) as ExportedState;
     const told = JSON.parse(await pulumiOk(stack, ["stack", "history", "--json"])) as HistoryEntry[];
     const { PULUMI_BACKEND_URL: before } = process.env;
