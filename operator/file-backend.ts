@@ -32,32 +32,32 @@ export function directoryOf(url: string | undefined): string | undefined {
   return path === undefined ? undefined : join(path.replace(/^~(?=\/|$)/, homedir()), ".pulumi");
 }
 
+/** A path of the stack's in the backend that the environment names, where that is one of files. */
+function pathOf(...parts: string[]): string | undefined {
+  const directory = directoryOf(process.env.PULUMI_BACKEND_URL);
+  return directory && join(directory, ...parts);
+}
+
 /** The deployment in a stack's state, as `pulumi stack export` writes it; undefined where the command line is to be asked. */
-export function deploymentFile(stack: Stack): unknown {
-  const content = read(stackFile(stack)) as { checkpoint?: { latest?: unknown } } | undefined;
+export function deploymentFile({ name }: Stack): unknown {
+  const content = read(pathOf("stacks", projectName(), `${name}.json`)) as
+    { checkpoint?: { latest?: unknown } } | undefined;
   return content?.checkpoint?.latest ?? undefined;
 }
 
 /** The newest entries of a stack's history, at most so many; undefined where the command line is to be asked. */
 export function historyFiles(stack: Stack, size: number): HistoryEntry[] | undefined {
-  const directory = directoryOf(process.env.PULUMI_BACKEND_URL);
+  const history = pathOf("history", projectName(), stack.name);
   // Without the stack there is no history either, and Pulumi says so best.
-  if (directory === undefined || deploymentFile(stack) === undefined) return undefined;
-  const history = join(directory, "history", projectName(), stack.name);
+  if (history === undefined || deploymentFile(stack) === undefined) return undefined;
   if (!existsSync(history)) return [];
-  const names = readdirSync(history).filter((name) => name.includes(".history.json"));
-  const newest = names
-    .filter((name) => !name.endsWith(".attrs"))
+  const newest = readdirSync(history)
+    .filter((name) => /\.history\.json(\.gz|\.zst)?$/.test(name))
     .sort()
     .reverse()
     .slice(0, size);
   const entries = newest.map((name) => read(join(history, name)) as StoredEntry | undefined);
   return entries.every((entry) => entry !== undefined) ? entries.map(entryOf) : undefined;
-}
-
-function stackFile({ name }: Stack): string | undefined {
-  const directory = directoryOf(process.env.PULUMI_BACKEND_URL);
-  return directory && join(directory, "stacks", projectName(), `${name}.json`);
 }
 
 /** What a file of JSON holds; undefined where there is none, or it is compressed. */

@@ -8,7 +8,7 @@ const LOGS = "logs";
 const DIRECTORIES = ["plugins", "workspaces"];
 
 /**
- * The environment variable that gives Pulumi's command line its own home without the log. Since 3.256 it writes down each
+ * The environment variable that gives Pulumi's command line its own home without the log. Pulumi 3.260 writes down each
  * message of its engine, 1 MB a run for seven days, and no option turns that off. It costs a tenth of an update's time;
  * where the directory cannot be made, as here, Pulumi goes on without a log.
  *

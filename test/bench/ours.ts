@@ -5,8 +5,7 @@ import { parking } from "./containers.ts";
 import type { Command, Flow } from "./flow.ts";
 import { must } from "./perform.ts";
 
-/** The bot's name in a new stack. */
-export const NAME = "training_bot";
+const NAME = "training_bot";
 
 /**
  * The operator's commands.

@@ -1,12 +1,10 @@
 import { loadavg } from "node:os";
-import { dockerNames } from "../../infra/model/names.ts";
 import type { Ended } from "../e2e/act.ts";
 import { WorkflowDriver } from "../e2e/workflow-driver.ts";
 import { equip } from "./bench.ts";
 import { composeFlow } from "./compose.ts";
-import { parking } from "./containers.ts";
 import { since, untilHealthy } from "./measure.ts";
-import { NAME } from "./ours.ts";
+import { oursFlow } from "./ours.ts";
 import type { Push } from "./results.ts";
 import { median, rounded } from "./statistics.ts";
 
@@ -19,9 +17,8 @@ export async function measurePush(rounds: number): Promise<Push> {
   try {
     const bench = await equip(driver.world, "heavy");
     const { user, host, port } = bench.server;
-    const { bot, database, proxy } = dockerNames(NAME);
     const ways = {
-      ours: { ...parking(bench, [bot, database, proxy]), push: () => driver.push() },
+      ours: { ...oursFlow(bench, false), push: () => driver.push() },
       seed: {
         ...composeFlow(bench, "seed"),
         push: () =>
