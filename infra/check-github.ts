@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "./config.ts";
-import { excludesGitHub, GITHUB_URN } from "./model/names.ts";
+import { GITHUB_URN, skipsGitHub } from "./model/names.ts";
 import type { GitHubSettings } from "./model/schema.ts";
 
 /** Milliseconds for one answer, and the number of tries before GitHub counts as down. */
@@ -28,26 +28,12 @@ export interface GitHubAccess {
 export class GitHubError extends Error {}
 
 /**
- * Whether this run leaves GitHub as it is. Resources left out of the program would be deleted on GitHub, so the program
- * always declares them. A run without a token, such as a workflow run, has the engine skip them instead:
- * `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`.
- */
-export function skipsGitHub(): boolean {
-  return excludesGitHub() || isPreviewedAlone();
-}
-
-/** A preview of GitHub's side alone compares with the state and needs no token. */
-function isPreviewedAlone(): boolean {
-  return pulumi.runtime.isDryRun() && process.env.PULUMI_OPTION_TARGET === GITHUB_URN;
-}
-
-/**
  * Checks, where the stack manages GitHub, whether the token allows it. Changes nothing.
  *
  * @throws pulumi.RunError with one sentence: what the token lacks, or which key to correct
  */
 export async function checkGitHub({ github }: Settings): Promise<void> {
-  if (!github?.manage || skipsGitHub()) return;
+  if (!github?.manage || skipsGitHub(pulumi.runtime.isDryRun())) return;
   const { GITHUB_TOKEN: token, GITHUB_BASE_URL: baseUrl = "https://api.github.com/" } = process.env;
   if (!token) {
     throw new pulumi.RunError(

@@ -1,10 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { callServer } from "./call-server.ts";
-import { skipsGitHub } from "./check-github.ts";
+import { askServer } from "./ask-server.ts";
 import type { Settings } from "./config.ts";
 import { agree, seenByCommand } from "./conversation.ts";
-import { answerSeconds } from "./model/limits.ts";
-import { checkCall } from "./model/server-check.ts";
 import { explain, writeDeployKey } from "./model/ssh.ts";
 
 /** What the server says of itself before anything is declared. */
@@ -42,11 +39,7 @@ export async function checkServer(settings: Settings): Promise<ServerReport> {
 }
 
 async function look(settings: Settings): Promise<string> {
-  const { server, app, sshPrivateKey } = settings;
-  const { words, input } = checkCall(settings, { withGitHub: !skipsGitHub() });
-  const answer = await callServer(server, words, {
-    ...{ withKey: sshPrivateKey !== undefined, seconds: answerSeconds(app.startSeconds), input },
-  });
+  const answer = await askServer(settings, pulumi.runtime.isDryRun());
   const fault = explain(answer, settings);
   if (fault !== undefined) throw new pulumi.RunError(`${fault} Nothing was changed.`);
   return answer.stdout;

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { checkConfig, parseValue } from "./model/config-check.ts";
+import { checkConfig, checkGiven } from "./model/config-check.ts";
 import { ConfigError } from "./model/config-errors.ts";
 import type { Plain, Secret } from "./model/schema.ts";
 
@@ -27,17 +27,7 @@ export type Settings = Plain &
  * @throws ConfigError with every fault at once
  */
 export function parseConfig(raw: Record<string, unknown>, isSecret: (key: string) => boolean): Settings {
-  const { postgresPassword, telegramToken, secretKey, sshPrivateKey, githubSecrets, environment, ...plain } =
-    checkConfig(raw, isSecret);
-  return {
-    ...plain,
-    postgresPassword: pulumi.secret(postgresPassword),
-    telegramToken: pulumi.secret(telegramToken),
-    secretKey: pulumi.secret(secretKey),
-    sshPrivateKey,
-    githubSecrets,
-    environment: pulumi.secret(environment),
-  };
+  return withOutputs(checkConfig(raw, isSecret));
 }
 
 /**
@@ -46,20 +36,26 @@ export function parseConfig(raw: Record<string, unknown>, isSecret: (key: string
  * @throws pulumi.RunError with every fault at once
  */
 export function loadConfig(): Settings {
-  const prefix = `${pulumi.getProject()}:`;
-  const all = pulumi.runtime.allConfig();
-  // The SDK's type declarations leave this function out.
-  const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
-  // Pulumi gives every value as text.
-  const raw = Object.fromEntries(
-    Object.entries(all)
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, value]) => [key.slice(prefix.length), parseValue(key.slice(prefix.length), value)]),
-  );
+  // The SDK's type declarations leave the second function out.
+  const { allConfig, isConfigSecret } = pulumi.runtime as unknown as {
+    allConfig: () => Record<string, string>;
+    isConfigSecret: (key: string) => boolean;
+  };
   try {
-    return parseConfig(raw, (key) => isConfigSecret(prefix + key));
+    return withOutputs(checkGiven(allConfig(), pulumi.getProject(), isConfigSecret));
   } catch (error) {
     // Pulumi shows a RunError without a stack trace.
     throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
   }
+}
+
+function withOutputs(checked: Plain & Secret): Settings {
+  const { postgresPassword, telegramToken, secretKey, environment, ...plain } = checked;
+  return {
+    ...plain,
+    postgresPassword: pulumi.secret(postgresPassword),
+    telegramToken: pulumi.secret(telegramToken),
+    secretKey: pulumi.secret(secretKey),
+    environment: pulumi.secret(environment),
+  };
 }

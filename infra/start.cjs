@@ -18,6 +18,8 @@ if (socket) {
   globalThis.deliverySocket.on("error", () => undefined);
   // A program that fails before it has reported ends all the same.
   globalThis.deliverySocket.unref();
+} else {
+  require("./ask-server.ts").askEarly();
 }
 
 const fromSdk = createRequire(require.resolve("@pulumi/pulumi"));

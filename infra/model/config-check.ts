@@ -40,6 +40,26 @@ export function checkConfig(raw: Raw, isSecret: (key: string) => boolean): Plain
 }
 
 /**
+ * Checks the configuration of a run as Pulumi hands it over: the keys of all projects, and values as text.
+ *
+ * @param project whose keys count
+ * @param isSecret whether a key, with its project, is stored encrypted
+ * @throws ConfigError with every fault at once
+ */
+export function checkGiven(
+  given: Record<string, string>,
+  project: string,
+  isSecret: (key: string) => boolean,
+): Plain & Secret {
+  const prefix = `${project}:`;
+  const own = Object.entries(given)
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([key, value]) => [key.slice(prefix.length), value] as const);
+  const raw = Object.fromEntries(own.map(([key, value]) => [key, parseValue(key, value)]));
+  return checkConfig(raw, (key) => isSecret(prefix + key));
+}
+
+/**
  * Checks what stands in a stack's file, and gives its plain part. Of a secret, that is whether it is there and encrypted.
  *
  * @param raw as for `checkConfig`, with `ENCRYPTED` in the place of encrypted values

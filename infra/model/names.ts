@@ -91,6 +91,16 @@ export function excludesGitHub(): boolean {
   return (process.env.PULUMI_OPTION_EXCLUDE ?? "").split(",").includes(GITHUB_URN);
 }
 
+/**
+ * Whether a run of the program leaves GitHub as it is. Resources left out of the program would be deleted on GitHub, so the
+ * program always declares them. A run without a token, such as a workflow run, has the engine skip them instead:
+ * `PULUMI_OPTION_EXCLUDE` is Pulumi's own `--exclude`. A preview of GitHub's side alone compares with the state and needs
+ * no token either.
+ */
+export function skipsGitHub(isPreview: boolean): boolean {
+  return excludesGitHub() || (isPreview && process.env.PULUMI_OPTION_TARGET === GITHUB_URN);
+}
+
 /** GitHub's environments: the second is for scheduled runs, which wait for no reviewer. */
 export const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" } as const;
 

@@ -18,6 +18,21 @@ export function rawConfig(): Record<string, unknown> {
   };
 }
 
+/** A configuration as Pulumi hands it to the program: the keys with their project, values as text, and the secret keys. */
+export function given(raw: Record<string, unknown>): {
+  config: Record<string, string>;
+  secretKeys: string[];
+} {
+  const named = Object.entries(raw).map(([key, value]) => [
+    `hockey:${key}`,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+  return {
+    config: Object.fromEntries(named) as Record<string, string>,
+    secretKeys: SECRET_KEYS.map((key) => `hockey:${key}`),
+  };
+}
+
 /** What a configuration looks like to `parseConfig` when every secret is stored as one. */
 export function isSecret(key: string): boolean {
   return (SECRET_KEYS as string[]).includes(key);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as resproto from "@pulumi/pulumi/proto/resource_pb.js";
 import type { GoAhead } from "../../infra/model/conversation.ts";
-import { rawConfig, SECRET_KEYS } from "./fixtures.ts";
+import { given, rawConfig } from "./fixtures.ts";
 
 /** What the last run of the program registered, by the engine's type and the resource's name. */
 export let registered: pulumi.runtime.MockResourceArgs[] = [];
@@ -100,15 +100,8 @@ export async function runProgram(changes: Record<string, unknown> = {}): Promise
     "test",
   );
   watchMonitor();
-  const raw = Object.entries({ ...rawConfig(), ...changes });
-  const config = raw.map(([key, given]) => [
-    `hockey:${key}`,
-    typeof given === "string" ? given : JSON.stringify(given),
-  ]);
-  pulumi.runtime.setAllConfig(
-    Object.fromEntries(config) as Record<string, string>,
-    SECRET_KEYS.map((key) => `hockey:${key}`),
-  );
+  const { config, secretKeys } = given({ ...rawConfig(), ...changes });
+  pulumi.runtime.setAllConfig(config, secretKeys);
   // The program runs when it is loaded; another query is another module.
   runs += 1;
   const { containers } = (await import(`../../infra/index.ts?run=${runs}`)) as {

@@ -15,11 +15,12 @@ list_inventory() {
   local volume='{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}}{{end}}{{end}}'
   local data='{{range .Config.Env}}{{if ge (len .) 7}}{{if eq (slice . 0 7) "PGDATA="}}{{slice . 7}}{{end}}{{end}}{{end}}'
   local major='-{{range .Config.Env}}{{if ge (len .) 9}}{{if eq (slice . 0 9) "PG_MAJOR="}}{{slice . 9}}{{end}}{{end}}{{end}}'
-  # Docker prints what it finds, and an empty line or nothing for all else.
+  # Docker prints what it finds, each answer at once, and an empty line or nothing for all else.
   {
-    docker image inspect --format 'image={{.Id}}' "$BOT:$COMMIT" 2>/dev/null || true
+    docker image inspect --format 'image={{.Id}}' "$BOT:$COMMIT" 2>/dev/null &
     docker container inspect --format \
       "$container{{if eq .Name \"/$DATABASE_CONTAINER\"}}{{println}}database=$volume $data $major{{end}}" \
       "$BOT" "$DATABASE_CONTAINER" "$PROXY" 2>/dev/null || true
+    wait
   } | sed '/^$/d; s/^\(database=.* \)-\(.\)/\1\2/'
 }
