@@ -33,7 +33,7 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   "app.healthPath": { needs: "a path that starts with /", example: "/health" },
   "app.startSeconds": {
     needs: "seconds that the bot may take until its first good answer, 5 to 300",
-    example: "15",
+    example: "30",
   },
   "app.environment": {
     needs: "names of environment variables with plain values",

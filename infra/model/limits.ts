@@ -14,8 +14,11 @@ export const DRAIN_SECONDS = 5;
 export const BOT_STOP_SECONDS = 15;
 /** From the moment that the old container has stopped, Pulumi gets this long to make the new one. */
 export const MAKE_SECONDS = 10;
-/** Default of `app.startSeconds`: a bot that has not answered well by then is given up. */
-export const START_SECONDS = 15;
+/**
+ * Default of `app.startSeconds`: a bot that has not answered well by then is given up. Twice what a bot with pandas and
+ * matplotlib takes beside a release on two cores (docs/BENCHMARKS.md).
+ */
+export const START_SECONDS = 13;
 /** A new image must stay well for this long after its first good answer. Requests are let in meanwhile. */
 export const PROBATION_SECONDS = 4;
 /** From the end of a bot that is given up to the start of the old container. */

@@ -126,13 +126,13 @@ describe("a release under load, which no visitor notices", () => {
       name: "never listens @slow",
       file: "main.py",
       edit: (text) => text.replace(/^def serve.*\n.*\n/m, "$&    threading.Event().wait()\n"),
-      cause: /does not answer at port 5000 after 15 s/,
+      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
     },
     {
       name: "accepts and hangs @slow",
       file: "web.py",
       edit: (text) => text.replace("200 if well else 503", '(__import__("time").sleep(600), 500)[1]'),
-      cause: /does not answer at port 5000 after 15 s/,
+      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
     },
     {
       name: "answers 500 at /health @slow",

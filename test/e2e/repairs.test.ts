@@ -81,7 +81,7 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     assert.equal(restarted.exitCode, 1, restarted.output);
     assert.match(
       restarted.output,
-      /^error: The restart failed: The container training_bot does not answer at port 5000 after 15 s/m,
+      /^error: The restart failed: The container training_bot does not answer at port 5000 after 13 s \(app\.startSeconds\)/m,
     );
     assert.match(await bot.ok("deploy", commit), /deploy: \S+ is live/);
     assert.equal((await bot.health()).status, "ok");

@@ -170,9 +170,8 @@ case "$1 $2" in
   'container inspect')
     look_up "\${!#}" || exit
     case $* in
-      *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/address")" ;;
+      *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/oom") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
-      *OOMKilled*) cat "$at/oom" ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
     esac

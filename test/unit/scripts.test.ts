@@ -100,7 +100,7 @@ describe("a call of a script", () => {
     assert.deepEqual(words, ["env", "CONTAINER=bot", "LOG_LINES=5", "bash", "-s"]);
     const hold = uploadedCall("hold-requests.sh", settings(), {});
     assert.deepEqual(hold.slice(1, -2), [
-      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=75", "DRAIN_SECONDS=5"],
+      ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=71", "DRAIN_SECONDS=5"],
     ]);
   });
 
@@ -130,7 +130,7 @@ describe("the settings file", () => {
       ...["directory=/home/deploy/backups", "container=training_bot_db", "user=hockey", "database=hockey_db"],
       ...["retentionDays=30", "keepAtLeast=7", "query=SELECT a=b", "remote=", "recipient=", "pingUrl="],
       ...["bot=training_bot", "proxy=training_bot_proxy", "page=5000/health"],
-      ...["network=bot_network", "volume=training_bot_db_data", "holdSeconds=75", "startSeconds=15"],
+      ...["network=bot_network", "volume=training_bot_db_data", "holdSeconds=71", "startSeconds=13"],
     ])
       assert.ok(lines.includes(line), line);
     assert.equal(lines.length, Object.keys(stackFacts(settings())).length + 3);

@@ -58,7 +58,7 @@ describe("the library of the scripts on the server", () => {
     it("are all that the stack writes", async () => {
       assert.equal(
         await answer('echo "${setting[page]} ${setting[holdSeconds]} [${setting[remote]}]"'),
-        "5000/health 75 []",
+        "5000/health 71 []",
       );
       assert.equal((await stat(join(directory, "backups"))).mode & 0o777, 0o700);
     });

@@ -85,7 +85,7 @@ describe("a swap of the bot's container", function () {
     ["ends well, which it must not", { ended: 0 }, "does not stay up"],
     ["was started again by Docker", { restarts: 1 }, "does not stay up"],
     ["answers wrongly", { answers: 500, log: "no table" }, "answers 500 at /health, not 200"],
-    ["does not answer", {}, "does not answer at port \\d+ after 2 s"],
+    ["does not answer", {}, "does not answer at port \\d+ after 2 s \\(app\\.startSeconds\\)"],
   ] as const) {
     it(`has the old one run again where the new one ${what}, and says why`, async () => {
       await swap("begin");

@@ -13,11 +13,12 @@ clock() {
   now=${EPOCHREALTIME/[.,]/}
 }
 
-# Fills `id`, `status`, `pid`, `restarts`, `exit_status` and `address` of a container; fails where there is none.
+# Fills `id`, `status`, `pid`, `restarts`, `exit_status`, `out_of_memory` and `address` of a container; fails where there is
+# none. All at once: while Docker starts a container again, each question waits for that.
 look_at() {
-  local format='{{.Id}} {{.State.Status}} {{.State.Pid}} {{.RestartCount}} {{.State.ExitCode}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+  local format='{{.Id}} {{.State.Status}} {{.State.Pid}} {{.RestartCount}} {{.State.ExitCode}} {{.State.OOMKilled}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
   # shellcheck disable=SC2034 # callers read them
-  read -r id status pid restarts exit_status address < <(docker container inspect --format "$format" "$1" 2>/dev/null)
+  read -r id status pid restarts exit_status out_of_memory address < <(docker container inspect --format "$format" "$1" 2>/dev/null)
   # Docker prints an empty line of what it does not find.
   [[ -n $id ]]
 }
@@ -60,7 +61,7 @@ await_good() {
       return 1
     fi
     if ((now - began > $2 * 1000000)); then
-      fault="does not answer at port ${PAGE%%/*} after $2 s"
+      fault="does not answer at port ${PAGE%%/*} after $2 s (app.startSeconds)"
       return 1
     fi
     sleep "$PROBE_PAUSE"
@@ -82,12 +83,13 @@ look_again() {
   # Restarts of long ago do not count. Where Docker itself was stopped and started, it counts none.
   if ((before == 0)); then : "${most_restarts:=$restarts}"; fi
   if [[ $status == running ]] && ((restarts <= most_restarts)); then return 0; fi
-  fault=$(describe_end "$1") ended=yes
+  fault=$(describe_end) ended=yes
   return 1
 }
 
+# What has become of the container that look_at has found.
 describe_end() {
-  if [[ $(docker container inspect --format '{{.State.OOMKilled}}' "$1" 2>/dev/null) == true ]]; then
+  if [[ $out_of_memory == true ]]; then
     echo 'ran out of memory'
   elif ((exit_status != 0)); then
     echo "ended with status $exit_status"
@@ -132,7 +134,7 @@ await_database() {
   until docker exec "$DATABASE_CONTAINER" pg_isready -q -h 127.0.0.1 -U "$ROLE" -d "$DATABASE" 2>/dev/null; do
     look_at "$DATABASE_CONTAINER" || refuse "The container $DATABASE_CONTAINER is gone; put it back with: ./delivery deploy"
     if ((restarts > 0)) || [[ $status == exited || $status == dead || $status == restarting ]]; then
-      give_up "$DATABASE_CONTAINER" "$(describe_end "$DATABASE_CONTAINER")"
+      give_up "$DATABASE_CONTAINER" "$(describe_end)"
     fi
     ((SECONDS < deadline)) || give_up "$DATABASE_CONTAINER" "does not accept connections after $READY_SECONDS s"
     sleep "$PROBE_PAUSE"
