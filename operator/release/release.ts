@@ -92,7 +92,7 @@ export async function release(
   if (end.live !== undefined) {
     writeFileSync(stack.file, withRelease(readFileSync(stack.file, "utf8"), end.live));
   }
-  if (shown) console.log(timings.table());
+  if (shown) console.log(await timings.table());
   if (end.succeeded) {
     for (const note of first.notes) console.log(note);
     console.log(end.message);

@@ -1,5 +1,3 @@
-import { table } from "../table.ts";
-
 /** What each moment ends, for people. */
 const MEANINGS: Record<string, string> = {
   image: "the image is there",
@@ -29,7 +27,9 @@ export class Timings {
     };
   }
 
-  table(): string {
+  async table(): Promise<string> {
+    // Seldom asked for, and slow to load.
+    const { table } = await import("../table.ts");
     const rows = this.marks.map(([what, at]) => [`${at.toFixed(2)} s`, MEANINGS[what] ?? what]);
     return table(["at", "what"], rows);
   }

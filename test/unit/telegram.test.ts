@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
-import { DEFAULT_TOKEN, startTelegram, type FakeTelegram, type Update } from "../../sandbox/telegram.ts";
+import type { Update } from "../../sandbox/telegram-bot.ts";
+import { DEFAULT_TOKEN, startTelegram, type FakeTelegram } from "../../sandbox/telegram.ts";
 import { settings } from "./fixtures.ts";
 
 // What the Bot API promises of the objects that the fake hands out: the fields that are not optional, and those of the
