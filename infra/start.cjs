@@ -19,7 +19,8 @@ if (socket) {
   // A program that fails before it has reported ends all the same.
   globalThis.deliverySocket.unref();
 } else {
-  require("./ask-server.ts").askEarly();
+  const { askEarly } = require("./ask-server.ts");
+  askEarly();
 }
 
 const fromSdk = createRequire(require.resolve("@pulumi/pulumi"));

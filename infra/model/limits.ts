@@ -15,8 +15,8 @@ export const BOT_STOP_SECONDS = 15;
 /** From the moment that the old container has stopped, Pulumi gets this long to make the new one. */
 export const MAKE_SECONDS = 10;
 /**
- * Default of `app.startSeconds`: a bot that has not answered well by then is given up. Twice what a bot with pandas and
- * matplotlib takes beside a release on two cores (docs/BENCHMARKS.md).
+ * Default of `app.startSeconds`: a bot that has not answered well by then is given up. A bot with pandas and matplotlib
+ * takes five to eight beside a release on two cores (docs/BENCHMARKS.md).
  */
 export const START_SECONDS = 13;
 /** A new image must stay well for this long after its first good answer. Requests are let in meanwhile. */

@@ -1,8 +1,6 @@
 import { parseConfig, type Settings } from "../../infra/config.ts";
 import { SECRET_KEYS } from "../../infra/model/schema.ts";
 
-export { SECRET_KEYS };
-
 /** A complete configuration as Pulumi would hand it over; tests change one thing in it. */
 export function rawConfig(): Record<string, unknown> {
   return {
