@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { callServer } from "./call-server.ts";
 import { checkGiven } from "./model/config-check.ts";
-import { answerSeconds } from "./model/limits.ts";
 import { skipsGitHub } from "./model/names.ts";
 import { checkCall } from "./model/server-check.ts";
 import type { StackSettings } from "./model/server-settings.ts";
@@ -14,7 +13,7 @@ let early: Promise<Answer> | undefined;
 
 /**
  * Asks the server while the SDK is loaded, which takes as long as the server's answer: infra/start.cjs calls this. Whatever
- * is wrong, the program itself says it when it gets there.
+ * is wrong with the configuration, the program itself says it.
  */
 export function askEarly(): void {
   try {
@@ -32,7 +31,7 @@ export function askEarly(): void {
     early = ask(settings, values["dry-run"] === true);
     early.catch(() => undefined);
   } catch {
-    early = undefined;
+    // The program finds the same fault.
   }
 }
 
@@ -42,8 +41,6 @@ export function askServer(settings: Asked, isPreview: boolean): Promise<Answer> 
 }
 
 function ask(settings: Asked, isPreview: boolean): Promise<Answer> {
-  const { server, app, sshPrivateKey } = settings;
   const { words, input } = checkCall(settings, { withGitHub: !skipsGitHub(isPreview) });
-  const withKey = sshPrivateKey !== undefined;
-  return callServer(server, words, { withKey, seconds: answerSeconds(app.startSeconds), input });
+  return callServer(settings, words, input);
 }

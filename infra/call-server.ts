@@ -1,23 +1,22 @@
+import { answerSeconds } from "./model/limits.ts";
 import { runCommand } from "./model/run-command.ts";
-import type { ServerSettings } from "./model/schema.ts";
+import type { StackSettings } from "./model/server-settings.ts";
 import { type Answer, NO_CONNECTION, sshArguments } from "./model/ssh.ts";
 
 /**
- * Runs one command on the server while the program runs, over the connection that OpenSSH keeps for all of them.
- *
- * @param withKey whether the deploy key is in the configuration; else ssh-agent is asked
- * @param seconds after which it counts as unanswered
+ * Runs one command on the server while the program runs, over the connection that OpenSSH keeps for all of them. Without a
+ * deploy key in the configuration, ssh-agent is asked.
  */
 export async function callServer(
-  server: ServerSettings,
+  { server, app, sshPrivateKey }: StackSettings & { sshPrivateKey?: string },
   words: string[],
-  { withKey, seconds, input }: { withKey: boolean; seconds: number; input?: string },
+  input?: string,
 ): Promise<Answer> {
-  const args = sshArguments(server, withKey, words);
+  const args = sshArguments(server, sshPrivateKey !== undefined, words);
   const {
     status = NO_CONNECTION,
     stdout,
     stderr,
-  } = await runCommand("ssh", args, { input, timeout: seconds });
+  } = await runCommand("ssh", args, { input, timeout: answerSeconds(app.startSeconds) });
   return { status, stdout, stderr };
 }

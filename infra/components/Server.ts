@@ -4,7 +4,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { callServer } from "../call-server.ts";
 import type { ServerReport } from "../check-server.ts";
 import { digest } from "../model/digest.ts";
-import { answerSeconds } from "../model/limits.ts";
 import { COMPONENTS } from "../model/names.ts";
 import type { ServerSettings } from "../model/schema.ts";
 import { type Arguments, bundle, installedCall, type ScriptName, uploadedCall } from "../model/scripts.ts";
@@ -128,11 +127,7 @@ export class Server extends pulumi.ComponentResource {
    * @throws Error with the script's last words; the operation fails with it
    */
   async call<S extends ScriptName>(script: S, names: Arguments<S>, words: string[]): Promise<void> {
-    const { server, app, sshPrivateKey } = this.stack;
-    const answer = await callServer(server, installedCall(script, server, names, words), {
-      withKey: sshPrivateKey !== undefined,
-      seconds: answerSeconds(app.startSeconds),
-    });
+    const answer = await callServer(this.stack, installedCall(script, this.settings, names, words));
     const fault = explain(answer, this.stack);
     if (fault !== undefined) throw new Error(fault);
   }

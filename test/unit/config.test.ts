@@ -4,7 +4,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { parseConfig } from "../../infra/config.ts";
 import { ConfigError, EXPECTED } from "../../infra/model/config-errors.ts";
-import { START_SECONDS } from "../../infra/model/limits.ts";
 import { Config, databaseVolume } from "../../infra/model/schema.ts";
 import { BROKEN, withValue } from "./broken.ts";
 import { isSecret, rawConfig, settings } from "./fixtures.ts";
@@ -39,7 +38,7 @@ describe("a configuration", () => {
     assert.equal(server.user, "deploy");
     assert.equal(server.deployPath, "/home/deploy/hockey");
     assert.deepEqual([app.branch, app.port, app.healthPath], ["main", 5000, "/health"]);
-    assert.equal(app.startSeconds, START_SECONDS);
+    assert.equal(app.startSeconds, 13);
     assert.deepEqual(database, { image: "postgres:13", user: "hockey", name: "hockey_db" });
     assert.deepEqual(proxy, { port: 5000, image: "caddy:2" });
     assert.deepEqual(settings().backups, { schedule: "0 6 * * *", retentionDays: 30, keepAtLeast: 7 });

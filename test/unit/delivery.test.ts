@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import project from "../../package.json" with { type: "json" };
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
+/** The oldest Node that the packages are for. */
+const [, LEAST = ""] = /^>=([\d.]+)$/.exec(project.engines.node) ?? [];
 const WRAPPER = join(import.meta.dirname, "..", "..", "delivery");
 
 describe("the start of ./delivery", () => {
@@ -11,7 +14,6 @@ describe("the start of ./delivery", () => {
   beforeEach(() => {
     world = new TemporaryDirectory("delivery");
     copyFileSync(WRAPPER, join(world.directory, "delivery"));
-    chmodSync(join(world.directory, "delivery"), 0o755);
     mkdirSync(join(world.directory, "node_modules"));
   });
   afterEach(() => {
@@ -35,7 +37,7 @@ describe("the start of ./delivery", () => {
   const refusal = () =>
     `error: Node.js or the project's packages are missing or too old; install them with: ${world.directory}/scripts/bootstrap`;
 
-  for (const version of ["v18.19.0", "v20.20.2", "v22.18.0", ""]) {
+  for (const version of ["v18.19.0", "v20.20.2", "v22.18.0", `v${Number.parseInt(LEAST) - 1}.9.0`, ""]) {
     it(`refuses the machine's Node ${version || "that does not start"}`, async () => {
       install(version, "machine");
       const { exitCode, stderr } = await start();
@@ -43,7 +45,7 @@ describe("the start of ./delivery", () => {
     });
   }
 
-  for (const version of ["v24.12.0", "v26.1.0", "v30.0.0", "v100.0.0"]) {
+  for (const version of [`v${LEAST}.0`, "v26.1.0", "v30.0.0", "v100.0.0"]) {
     it(`takes the machine's Node ${version}`, async () => {
       install(version, "machine");
       const { stdout } = await start();
@@ -60,7 +62,7 @@ describe("the start of ./delivery", () => {
 
   it("refuses without the packages", async () => {
     install("v24.21.0", ".tools/bin");
-    await execa("rmdir", [join(world.directory, "node_modules")]);
+    rmdirSync(join(world.directory, "node_modules"));
     const { exitCode, stderr } = await start();
     assert.deepEqual([exitCode, stderr], [1, refusal()]);
   });

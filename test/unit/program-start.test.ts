@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { given, rawConfig } from "./fixtures.ts";
+import { TemporaryDirectory } from "./temporary-directory.ts";
 
 const PROJECT = join(import.meta.dirname, "..", "..");
 const START = ["--require", join(PROJECT, "infra/start.cjs"), "--eval"];
@@ -37,15 +37,15 @@ describe("the start of the program", () => {
 });
 
 describe("the question to the server", () => {
-  let directory: string;
+  let world: TemporaryDirectory;
   beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), "early-"));
-    writeFileSync(join(directory, "ssh"), "#!/bin/sh\ncat >/dev/null\necho image=sha256:1\n", {
+    world = new TemporaryDirectory("early-");
+    writeFileSync(join(world.directory, "ssh"), "#!/bin/sh\ncat >/dev/null\necho image=sha256:1\n", {
       mode: 0o755,
     });
   });
   afterEach(() => {
-    rmSync(directory, { recursive: true });
+    world.close();
   });
 
   /** What the program is answered that asks for a server it does not know, in a run on a configuration. */
@@ -55,9 +55,9 @@ describe("the question to the server", () => {
     const { config, secretKeys } = given({ ...rawConfig(), ...changes });
     const { stdout } = await execa(process.execPath, [...START, program, "--", "--project", "hockey"], {
       // Where the deploy key is written.
-      cwd: directory,
+      cwd: world.directory,
       env: {
-        PATH: `${directory}:${process.env.PATH ?? ""}`,
+        PATH: `${world.directory}:${process.env.PATH ?? ""}`,
         PULUMI_CONFIG: JSON.stringify(config),
         PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(secretKeys),
       },
