@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 
 /** Where Pulumi keeps its log of each run; below its home. */
@@ -15,7 +15,8 @@ const DIRECTORIES = ["plugins", "workspaces"];
  * The home is `$PULUMI_HOME/hockey-delivery`; all else in it links to what Pulumi has in its own one.
  */
 export function homeWithoutLog(): Record<string, string> {
-  const { PULUMI_HOME: real = join(homedir(), ".pulumi") } = process.env;
+  // Pulumi takes the user's directory from the system's list of users, whatever HOME says.
+  const { PULUMI_HOME: real = join(userInfo().homedir, ".pulumi") } = process.env;
   const home = join(real, "hockey-delivery");
   try {
     for (const directory of [home, ...DIRECTORIES.map((name) => join(real, name))]) {

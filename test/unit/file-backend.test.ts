@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { deploymentFile, directoryOf, historyFiles } from "../../operator/file-backend.ts";
 import type { Stack } from "../../operator/stack.ts";
@@ -32,8 +32,8 @@ describe("a backend of files", () => {
 
   it("is one by its address alone", () => {
     assert.equal(directoryOf("file:///x/y?no_tmp_dir=true"), "/x/y/.pulumi");
-    assert.equal(directoryOf("file://~/x"), join(homedir(), "x/.pulumi"));
-    assert.equal(directoryOf("file://~"), join(homedir(), ".pulumi"));
+    assert.equal(directoryOf("file://~/x"), join(userInfo().homedir, "x/.pulumi"));
+    assert.equal(directoryOf("file://~"), join(userInfo().homedir, ".pulumi"));
     for (const other of ["s3://bucket", "https://api.pulumi.com", "", undefined]) {
       assert.equal(directoryOf(other), undefined);
     }
