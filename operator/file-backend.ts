@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
+import { userDirectory } from "./pulumi-home.ts";
 import { hasSecret, projectName, type Stack } from "./stack.ts";
 
 /**
@@ -29,7 +29,7 @@ interface StoredEntry extends Omit<HistoryEntry, "startTime" | "endTime" | "conf
 /** Pulumi's directory in a backend of files. @param url as PULUMI_BACKEND_URL has it; undefined for any other backend */
 export function directoryOf(url: string | undefined): string | undefined {
   const [, path] = /^file:\/\/([^?]*)/.exec(url ?? "") ?? [];
-  return path === undefined ? undefined : join(path.replace(/^~(?=\/|$)/, userInfo().homedir), ".pulumi");
+  return path === undefined ? undefined : join(path.replace(/^~(?=\/|$)/, userDirectory()), ".pulumi");
 }
 
 /** A path of the stack's in the backend that the environment names, where that is one of files. */

@@ -1,11 +1,21 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 
 /** Where Pulumi keeps its log of each run; below its home. */
 const LOGS = "logs";
 /** What Pulumi makes there when it needs it. */
 const DIRECTORIES = ["plugins", "workspaces"];
+
+/** The user's directory as Pulumi finds it: in the system's list of users, and by HOME where that does not know the user. */
+export function userDirectory(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    // A container that runs as a user of a number only.
+    return homedir();
+  }
+}
 
 /**
  * The environment variable that gives Pulumi's command line its own home without the log. Pulumi 3.260 writes down each
@@ -15,8 +25,7 @@ const DIRECTORIES = ["plugins", "workspaces"];
  * The home is `$PULUMI_HOME/hockey-delivery`; all else in it links to what Pulumi has in its own one.
  */
 export function homeWithoutLog(): Record<string, string> {
-  // Pulumi takes the user's directory from the system's list of users, whatever HOME says.
-  const { PULUMI_HOME: real = join(userInfo().homedir, ".pulumi") } = process.env;
+  const { PULUMI_HOME: real = join(userDirectory(), ".pulumi") } = process.env;
   const home = join(real, "hockey-delivery");
   try {
     for (const directory of [home, ...DIRECTORIES.map((name) => join(real, name))]) {

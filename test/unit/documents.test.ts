@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { proxyHoldSeconds, START_SECONDS } from "../../infra/model/limits.ts";
 import { VERBS } from "../../operator/verbs.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -46,6 +47,11 @@ describe("docs/DEPLOYMENT.md", () => {
     for (const sentence of sentences)
       for (const part of sentence.split(" … "))
         assert.ok(all.includes(part), `the code does not print: ${part}`);
+  });
+
+  it("says how long a request waits at most", () => {
+    const [, seconds] = /a request waits for at most (\d+)\./.exec(read("docs", "DEPLOYMENT.md")) ?? [];
+    assert.equal(Number(seconds), proxyHoldSeconds(START_SECONDS));
   });
 
   it("names only commands that there are", () => {

@@ -1,8 +1,37 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { join } from "node:path";
-import { homeWithoutLog } from "../../operator/pulumi-home.ts";
+import { mock } from "node:test";
+import { homeWithoutLog, userDirectory } from "../../operator/pulumi-home.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
+
+describe("the directory in which Pulumi looks for its home", () => {
+  const { HOME: before } = process.env;
+  beforeEach(() => {
+    process.env.HOME = "/elsewhere";
+  });
+  afterEach(() => {
+    mock.restoreAll();
+    syncBuiltinESMExports();
+    if (before === undefined) delete process.env.HOME;
+    else process.env.HOME = before;
+  });
+
+  it("is the system's for this user, whatever HOME says", () => {
+    assert.equal(userDirectory(), os.userInfo().homedir);
+    assert.notEqual(userDirectory(), "/elsewhere");
+  });
+
+  it("is what HOME says for a user whom the system does not know", () => {
+    mock.method(os, "userInfo", () => {
+      throw new Error("uv_os_get_passwd returned ENOENT");
+    });
+    syncBuiltinESMExports();
+    assert.equal(userDirectory(), "/elsewhere");
+  });
+});
 
 describe("Pulumi's home without its log", () => {
   const { PULUMI_HOME: before } = process.env;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { homedir, hostname, tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import { mock } from "node:test";
 import { assertUnlocked, LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
@@ -242,7 +242,7 @@ describe("a stack in a directory", () => {
 
   it("may be below the home directory", async () => {
     lock();
-    const below = `~/${relative(homedir(), directory)}`;
+    const below = `~/${relative(userInfo().homedir, directory)}`;
     process.env.PULUMI_BACKEND_URL = `file://${below}`;
     await assert.rejects(assertUnlocked(stack), LockedError);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { hostname } from "node:os";
+import { hostname, userInfo } from "node:os";
+import { relative } from "node:path";
 import { FakeProject } from "../fake-tools.ts";
 import { DOCKER, history, NEW, OLD, report } from "../live-stack.ts";
 
@@ -200,7 +201,8 @@ describe("commands that look", function () {
 
     it("finds the update's lock on a backend that Pulumi names itself", async () => {
       project.lock({ pid: process.pid, hostname: hostname() });
-      const backend = { url: "file://~/state?no_tmp_dir=true" };
+      const home = relative(userInfo().homedir, project.directory);
+      const backend = { url: `file://~/${home}/state?no_tmp_dir=true` };
       project.answer("pulumi whoami", { stdout: JSON.stringify(backend) });
       const { status } = await project.run(["drift", "--wait", "0"], { PULUMI_BACKEND_URL: undefined });
       assert.equal(status, 3);
