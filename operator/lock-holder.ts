@@ -36,19 +36,22 @@ export interface Process {
 
 /** Ticks a second in /proc, on every Linux. */
 const TICKS = 100;
-/** Fields of /proc/PID/stat after the program's name, before the time at which the process began. */
-const BEFORE_START = 19;
+/** Fields of /proc/PID/stat, counted after the program's name: the state, and the time at which the process began. */
+const STATE = 0;
+const START = 19;
 /** Seconds by which a process may seem to have begun after it took its lock: the clock may have been set meanwhile. */
 const CLOCK_SET = 60;
 
-/** The process of this machine with that id; undefined where there is none. */
+/** The process of this machine with that id; undefined where there is none, or none that can do anything. */
 export function findProcess(pid: number): Process | undefined {
   if (!exists(pid)) return undefined;
   const stat = read(`/proc/${pid}/stat`);
-  const booted = Number(/^btime (\d+)$/m.exec(read("/proc/stat") ?? "")?.[1]);
   // The program's name may have spaces and parentheses in it.
-  const ticks = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[BEFORE_START]);
-  const began = booted + ticks / TICKS;
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // In a container whose first process asks for no other's end, a killed one stays as a zombie.
+  if (fields?.[STATE] === "Z") return undefined;
+  const booted = Number(/^btime (\d+)$/m.exec(read("/proc/stat") ?? "")?.[1]);
+  const began = booted + Number(fields?.[START]) / TICKS;
   const command = read(`/proc/${pid}/cmdline`)?.split("\0").slice(0, -1);
   return { command, began: Number.isFinite(began) ? began : undefined };
 }

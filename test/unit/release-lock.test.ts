@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import { mock } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { assertUnlocked, LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
 import { describeLock, findProcess, type Lock, type Process } from "../../operator/lock-holder.ts";
 import type { Stack } from "../../operator/stack.ts";
@@ -167,6 +170,22 @@ describe("the holder of a lock", () => {
     assert.ok(Math.abs(began - (Date.now() / 1000 - process.uptime())) < 5, String(began));
     assert.equal(findProcess(NO_PROCESS), undefined);
     assert.ok(findProcess(1));
+  });
+
+  it("is none any more once it is dead, even where nothing asks for its end", async () => {
+    // sleep takes the place of the shell, and does not ask for the end of the child that it gets with that.
+    const parent = spawn("sh", ["-c", "sh -c 'read end; exit' <&0 & echo $!; exec sleep 60"]);
+    try {
+      const [line] = (await once(parent.stdout, "data")) as [Buffer];
+      const child = Number(line);
+      assert.ok(findProcess(child));
+      parent.stdin.end("\n");
+      const state = () => readFileSync(`/proc/${child}/stat`, "utf8").includes(' (sh) Z ');
+      while (!state()) await setTimeout(10);
+      assert.equal(findProcess(child), undefined);
+    } finally {
+      parent.kill();
+    }
   });
 });
 
