@@ -180,7 +180,7 @@ describe("the holder of a lock", () => {
       const child = Number(line);
       assert.ok(findProcess(child));
       parent.stdin.end("\n");
-      const state = () => readFileSync(`/proc/${child}/stat`, "utf8").includes(' (sh) Z ');
+      const state = () => readFileSync(`/proc/${child}/stat`, "utf8").includes(" (sh) Z ");
       while (!state()) await setTimeout(10);
       assert.equal(findProcess(child), undefined);
     } finally {
