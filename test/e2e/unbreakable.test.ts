@@ -77,13 +77,18 @@ describe("a swap that is broken off", () => {
       detached: true,
     });
 
-  /** The processes that a process has started, itself included. */
-  async function descendants(root: number): Promise<{ pid: number; args: string }[]> {
+  /** The processes of this machine. */
+  async function processes(): Promise<{ pid: number; ppid: number; args: string }[]> {
     const listed = (await run("ps", ["-eo", "pid,ppid,args"])).split("\n").slice(1);
-    const all = listed.map((line) => {
+    return listed.map((line) => {
       const [, pid, ppid, args = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
       return { pid: Number(pid), ppid: Number(ppid), args };
     });
+  }
+
+  /** The processes that a process has started, itself included. */
+  async function descendants(root: number): Promise<{ pid: number; args: string }[]> {
+    const all = await processes();
     const found = all.filter(({ pid }) => pid === root);
     for (const process of found) found.push(...all.filter(({ ppid }) => ppid === process.pid));
     return found;
@@ -100,12 +105,11 @@ describe("a swap that is broken off", () => {
 
   /** Waits for the end of what a killed command has left running: until then that has the stack. */
   async function leavesNothing(): Promise<void> {
-    const directories = async () => {
-      const found = await run("pgrep", ["-f", "pulumi up"]).catch(() => "");
-      const links = found.split("\n").map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => ""));
-      return Promise.all(links);
+    const isOver = async () => {
+      const updates = (await processes()).filter(({ args }) => PROCESSES["Pulumi's command line"].test(args));
+      const links = updates.map(({ pid }) => readlink(`/proc/${pid}/cwd`).catch(() => "it has ended"));
+      return !(await Promise.all(links)).includes(world.stack.project);
     };
-    const isOver = async () => !(await directories()).includes(world.stack.project);
     await eventually(isOver, "the end of Pulumi's command line", SECONDS);
   }
 
