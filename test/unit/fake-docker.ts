@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -60,8 +60,12 @@ export class FakeServer extends TemporaryDirectory {
     const address = `127.0.0.${this.last}`;
     if (answers !== undefined) await this.listen(address, [answers].flat());
     const facts = { name, pid, restarts, address, log, exit: ended ?? 0, oom: outOfMemory };
-    for (const [fact, value] of Object.entries(facts)) this.write(`containers/${id}/${fact}`, String(value));
-    if (endsLater) this.write(`containers/${id}/ends-later`, "");
+    for (const [fact, value] of Object.entries(facts)) this.write(`made/${fact}`, String(value));
+    if (endsLater) this.write("made/ends-later", "");
+    // A guard that looks meanwhile sees the container as a whole or not at all.
+    const whole = join(this.directory, "containers", id);
+    rmSync(whole, { recursive: true, force: true });
+    renameSync(join(this.directory, "made"), whole);
   }
 
   private startProcess(): number {
