@@ -22,7 +22,7 @@ guard();
 await checkGitHub(settings);
 const report = await checkServer(settings);
 
-const files = [caddyfile(app), passwordFile(settings.postgresPassword), settingsOnServer(settings)];
+const files = [caddyfile, passwordFile(settings.postgresPassword), settingsOnServer(settings)];
 const server = new Server(PARTS.server, { settings, files, report });
 const access = manageGitHub(PARTS.github, { settings, server });
 const network = new Network(PARTS.network, { server, botName });

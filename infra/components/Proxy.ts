@@ -1,20 +1,17 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { digest } from "../model/digest.ts";
-import { PROXY_MEMORY, PROXY_STOP_SECONDS, proxyHoldSeconds } from "../model/limits.ts";
+import { PROXY_MEMORY, PROXY_STOP_SECONDS } from "../model/limits.ts";
 import { COMPONENTS, dockerNames } from "../model/names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
 import type { AppSettings, ProxySettings } from "../model/schema.ts";
-import { fileFrom, type KnownFile } from "../server-files.ts";
+import { fileFrom } from "../server-files.ts";
 import { containerOptions, hardened } from "./container.ts";
 import type { Network } from "./Network.ts";
 import type { Server } from "./Server.ts";
 
-/** Caddy's configuration, as the file on the server that the proxy reads. */
-export function caddyfile({ startSeconds }: Pick<AppSettings, "startSeconds">): KnownFile {
-  const file = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
-  return { ...file, content: file.content.replace("{{PROXY_HOLD}}", `${proxyHoldSeconds(startSeconds)}s`) };
-}
+/** Caddy's configuration, as the file on the server that the proxy reads: the same for every bot. */
+export const caddyfile = fileFrom("container/Caddyfile", INSTALLED.caddyfile, 0o644);
 
 interface ProxyArgs {
   server: Server;
@@ -29,9 +26,10 @@ interface ProxyArgs {
  * Caddy before the bot: the only container that publishes a port. It holds requests while the bot is replaced. Its memory
  * is raised in place.
  *
- * On the server: a container, and a volume for certificates. A changed Caddyfile is taken over without dropping a
- * connection; replacing the container (another domain, port or image) refuses connections for a second. Deleting it
- * takes the page off the net and loses nothing: Caddy gets its certificates anew.
+ * On the server: a container, and a volume for certificates. No key of the configuration changes the Caddyfile, only
+ * another version of this project does, and Caddy takes that over while it goes on (reload-proxy.sh says at what price).
+ * Replacing the container (another domain, port or image) refuses connections for a second. Deleting it takes the page
+ * off the net and loses nothing: Caddy gets its certificates anew.
  */
 export class Proxy extends pulumi.ComponentResource {
   readonly containerName: pulumi.Output<string>;
@@ -60,7 +58,7 @@ export class Proxy extends pulumi.ComponentResource {
     this.url = domain ? `https://${domain}` : `http://${server.settings.host}:${port}`;
     this.ready = server.run(
       `${name}-configuration`,
-      { script: "reload-proxy.sh", names: {}, rerunOn: digest(caddyfile(args.app).content) },
+      { script: "reload-proxy.sh", names: {}, rerunOn: digest(caddyfile.content) },
       { parent: this, dependsOn: [container] },
     );
     this.registerOutputs({ containerName: this.containerName, url: this.url });

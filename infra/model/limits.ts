@@ -41,12 +41,13 @@ export function holdSeconds(startSeconds: number): number {
 /** The same for an upgrade of PostgreSQL, which holds requests while the data moves. */
 export const UPGRADE_HOLD_SECONDS = 900;
 /**
- * Caddy gives up on a held request after this: not before the end of any swap. It counts from the request's turn: the first
- * 128 have theirs at once, the others when one of those ends.
+ * Caddy gives up on a request after this: at the closed gate, which opens before that, and then at a bot that is down. Both
+ * count from the request's turn: the first 128 have theirs at once, the others when one of those ends. They are the same
+ * for every bot, since another Caddyfile may cost a request (scripts/server/reload-proxy.sh).
  */
-export function proxyHoldSeconds(startSeconds: number): number {
-  return swapSeconds(startSeconds) + 5;
-}
+export const GATE_WAIT_SECONDS = 960;
+/** Enough for Docker to start a bot anew, and for the way back from one that crashes just after its first good answers. */
+export const BOT_WAIT_SECONDS = 60;
 
 /**
  * A call of the program's counts as unanswered after this. The server may first wait for the end of a swap; what it does

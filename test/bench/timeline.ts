@@ -8,6 +8,6 @@ export function timeline(visits: Visit[], answers: number, ends: number): Timeli
     ...{ answers, ends },
     at: sorted.map(({ at }) => at),
     took: sorted.map(({ milliseconds }) => milliseconds),
-    failed: sorted.flatMap(({ failed }, index) => (failed ? [index] : [])),
+    failed: sorted.flatMap(({ fault }, index) => (fault === undefined ? [] : [index])),
   };
 }

@@ -1,11 +1,13 @@
 import { Agent, request } from "node:http";
 import type { FakeTelegram } from "../../sandbox/telegram.ts";
 
-/** One request: when it was sent (milliseconds since 1970), how long its answer took, and whether that was as it should be. */
+/** One request: when it was sent (milliseconds since 1970) and how long its answer took. */
 export interface Visit {
+  method: "GET" | "POST";
   at: number;
   milliseconds: number;
-  failed: boolean;
+  /** What was wrong with the answer. */
+  fault?: string;
 }
 
 /** What visitors and a chat have seen of the bot while it was under load. */
@@ -60,12 +62,12 @@ export function startLoad(
   const pending = new Set<Promise<void>>();
   const seen = {
     ...{ requests: 0, written: 0, resent: 0, slowestSeconds: 0 },
-    ...{ failed: [] as string[], visits: [] as Visit[] },
+    visits: [] as Visit[],
   };
   const chats: number[] = [];
   const overlapsBefore = telegram.overlaps();
 
-  const visit = (method: "GET" | "POST") => {
+  const visit = (method: Visit["method"]) => {
     const agent = seen.requests % 2 === 0 ? kept : undefined;
     seen.requests += 1;
     const began = Date.now();
@@ -76,12 +78,8 @@ export function startLoad(
     const visited = ask(url, method, agent, resend).then((fault) => {
       const milliseconds = Date.now() - began;
       seen.slowestSeconds = Math.max(seen.slowestSeconds, milliseconds / 1000);
-      seen.visits.push({ at: began, milliseconds, failed: fault !== undefined });
+      seen.visits.push({ method, at: began, milliseconds, fault });
       if (fault === undefined && method === "POST") seen.written += 1;
-      if (fault !== undefined) {
-        const at = new Date(began).toISOString().slice(11, 23);
-        seen.failed.push(`${at} ${method} after ${milliseconds} ms: ${fault}`);
-      }
     });
     pending.add(visited);
     void visited.then(() => pending.delete(visited));
@@ -121,6 +119,7 @@ export function startLoad(
       }
       return {
         ...seen,
+        failed: failures(seen.visits),
         overlaps: telegram.overlaps() - overlapsBefore,
         messages: chats.length,
         lost: answers().filter((count) => count === 0).length,
@@ -128,6 +127,14 @@ export function startLoad(
       };
     },
   };
+}
+
+/** A line for each request that had another end than success. */
+export function failures(visits: Visit[]): string[] {
+  return visits.flatMap(({ method, at, milliseconds, fault }) => {
+    const time = new Date(at).toISOString().slice(11, 23);
+    return fault === undefined ? [] : [`${time} ${method} after ${milliseconds} ms: ${fault}`];
+  });
 }
 
 /**
@@ -139,7 +146,7 @@ export function startLoad(
  */
 function ask(
   url: string,
-  method: "GET" | "POST",
+  method: Visit["method"],
   agent: Agent | undefined,
   resend?: () => Promise<string | undefined>,
 ): Promise<string | undefined> {

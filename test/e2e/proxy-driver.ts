@@ -13,6 +13,7 @@ import { docker, dockerSucceeds, run } from "../../sandbox/docker.ts";
 import { ensureImages } from "../../sandbox/images.ts";
 import { ask, type Target } from "./attack.ts";
 import { eventually } from "./eventually.ts";
+import { type Handover, handoversIn } from "./handover.ts";
 
 const NEWEST = "caddy:2";
 /** Another image, such as an older one that servers still run, may be named by hand. */
@@ -114,14 +115,24 @@ export class RealProxy {
   /** A directory with the Caddyfile as the stack puts it on a server. */
   private async configuration(): Promise<string> {
     this.directory = await mkdtemp(join(tmpdir(), "proxy-"));
-    const { path, content } = caddyfile({ startSeconds: START_SECONDS });
-    await writeFile(join(this.directory, basename(path)), content);
+    await writeFile(join(this.directory, basename(caddyfile.path)), caddyfile.content);
     await chmod(this.directory, 0o755);
     return this.directory;
   }
 
   inspect(format: string): Promise<string> {
     return docker(["inspect", "--format", format, this.name]);
+  }
+
+  /** Has Caddy go over to its configuration anew, as to another one. */
+  async reload(): Promise<void> {
+    const file = IN_CONTAINER.caddyfile;
+    await docker(["exec", this.name, "caddy", "reload", "--force", "--config", file]);
+  }
+
+  /** When it has done so. */
+  async handovers(): Promise<Handover[]> {
+    return handoversIn(await run("sh", ["-c", 'docker logs "$0" 2>&1', this.name]));
   }
 
   /** Calls a function of gate.sh, as the scripts on a server do. */

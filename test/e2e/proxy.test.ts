@@ -18,6 +18,8 @@ import {
   uploadSlowly,
 } from "./attack.ts";
 import { eventually } from "./eventually.ts";
+import { isDropped } from "./handover.ts";
+import type { Visit } from "./load.ts";
 import { digestOf, FakeBot, NETWORK, RealProxy } from "./proxy-driver.ts";
 
 /** Fails unless the bot has got each body, whole and once. */
@@ -252,6 +254,39 @@ describe("the proxy", () => {
     assert.equal(status, 200);
     const { status: refused } = await ask(proxy.target, { headers: { "x-long": "a".repeat(25_000) } }).answer;
     assert.equal(refused, 431);
+  });
+
+  it("goes over to another configuration and drops nothing that it has accepted in full", async () => {
+    const RELOADS = 20;
+    const VISITORS = 8;
+    const visits: Omit<Visit, "method">[] = [];
+    const bodies: string[] = [];
+    let isOver = false;
+    const visitor = async (_: unknown, i: number) => {
+      while (!isOver) {
+        const body = i % 2 === 0 ? randomBody(1000) : undefined;
+        const at = Date.now();
+        const { status, text, milliseconds } = await ask(proxy.target, { body }).answer;
+        if (status === 200 && body) bodies.push(digestOf(body));
+        const fault = status === 200 ? undefined : status === 0 ? text : `status ${status}`;
+        visits.push({ at, milliseconds, fault });
+      }
+    };
+    const visitors = Array.from({ length: VISITORS }, visitor);
+    for (let i = 0; i < RELOADS; i++) await proxy.reload();
+    isOver = true;
+    await Promise.all(visitors);
+    const handovers = await proxy.handovers();
+    assert.equal(handovers.length, RELOADS);
+    const failed = visits.filter(({ fault }) => fault !== undefined);
+    log(
+      `${failed.length} of ${visits.length} requests met one of ${RELOADS} handovers before they were read`,
+    );
+    assert.deepEqual(
+      failed.filter((visit) => !isDropped(visit, handovers)),
+      [],
+    );
+    for (const body of bodies) assert.equal(bot.bodies.filter((arrived) => arrived === body).length, 1);
   });
 
   describe("with a domain", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Outcome, randomToken } from "../../sandbox/stack.ts";
 import { type Allowed, assertUnnoticed, BotDriver } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
+import { handoversOf } from "./handover.ts";
 import { createWorld, up, type World } from "./world.ts";
 
 describe("a release under load, which no visitor notices", () => {
@@ -44,8 +45,17 @@ describe("a release under load, which no visitor notices", () => {
     const text = await readFile(file, "utf8");
     await writeFile(file, text.replace("{$SITE} {\n", "{$SITE} {\n\theader X-Tried yes\n"));
     // With a new configuration Caddy ends the connections that are idle, so a few requests may cross that end.
-    assertUnnoticed(await bot.during("proxy configuration", () => up(world)), { resent: 5 });
+    const seen = await bot.during("proxy configuration", () => up(world));
+    const handovers = await handoversOf(world);
+    assert.equal(handovers.length, 1);
+    assertUnnoticed(seen, { resent: 5, handovers });
     assert.equal((await fetch(world.url)).headers.get("x-tried"), "yes");
+  });
+
+  it("gives the bot more time to start, and has the proxy go on as it is", async () => {
+    await bot.configure("app.startSeconds", "14");
+    assertUnnoticed(await bot.during("app.startSeconds", () => up(world)));
+    assert.equal((await handoversOf(world)).length, 1, "the one of the test before");
   });
 
   it("takes over another environment variable, and another key that signs cookies", async () => {
@@ -126,13 +136,13 @@ describe("a release under load, which no visitor notices", () => {
       name: "never listens @slow",
       file: "main.py",
       edit: (text) => text.replace(/^def serve.*\n.*\n/m, "$&    threading.Event().wait()\n"),
-      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
+      cause: /does not answer at port 5000 after 14 s \(app\.startSeconds\)/,
     },
     {
       name: "accepts and hangs @slow",
       file: "web.py",
       edit: (text) => text.replace("200 if well else 503", '(__import__("time").sleep(600), 500)[1]'),
-      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
+      cause: /does not answer at port 5000 after 14 s \(app\.startSeconds\)/,
     },
     {
       name: "answers 500 at /health @slow",

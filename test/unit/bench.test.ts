@@ -219,7 +219,14 @@ describe("the report of the benchmarks", () => {
   });
 
   it("draws every request, and those that failed apart", () => {
-    const visits = [3, 1, 2].map((at) => ({ at, milliseconds: 10 * at, failed: at === 2 }));
+    const visits = [3, 1, 2].map((at) => {
+      return {
+        method: "GET" as const,
+        at,
+        milliseconds: 10 * at,
+        fault: at === 2 ? "status 503" : undefined,
+      };
+    });
     assert.deepEqual(timeline(visits, 1, 2), {
       answers: 1,
       ends: 2,

@@ -26,13 +26,14 @@ describe("the limits", () => {
       /** The longest swap: the new bot is given up at the last moment, and the old one starts as slowly. */
       const longest = sum(DRAIN_SECONDS, BOT_STOP_SECONDS, MAKE_SECONDS, start, PUT_BACK_SECONDS, start);
 
-      it("have the old bot serve again before the proxy gives up a request", () => {
+      it("end a swap, and what is watched after it, before the gate opens by itself", () => {
         assert.equal(limits.swapSeconds(start), longest);
-        assert.ok(longest < limits.proxyHoldSeconds(start));
+        assert.ok(longest + PROBATION_SECONDS < limits.holdSeconds(start));
       });
 
-      it("end a swap, and what is watched after it, before the gate opens by itself", () => {
-        assert.ok(longest + PROBATION_SECONDS < limits.holdSeconds(start));
+      it("have the gate open, for whatever it was closed, before the proxy gives up a request", () => {
+        const closed = Math.max(limits.holdSeconds(start), UPGRADE_HOLD_SECONDS);
+        assert.ok(closed < limits.GATE_WAIT_SECONDS);
       });
 
       it("give the server time to end a swap before it answers", () => {
@@ -46,6 +47,10 @@ describe("the limits", () => {
       });
     });
   }
+
+  it("have the old bot serve again before the proxy gives up a request that met the end of the new one", () => {
+    assert.ok(sum(PUT_BACK_SECONDS, START_SECONDS) < limits.BOT_WAIT_SECONDS);
+  });
 
   it("let Docker ask the bot more seldom than an answer may take", () => {
     assert.ok(sum(HEALTH_CHECK.timeout) < HEALTH_CHECK.interval);
@@ -72,6 +77,12 @@ describe("the Caddyfile", () => {
     );
     assert.deepEqual(values("import hop"), [BOT_UPLOADS, BOT_REQUESTS].map(String));
     assert.ok(sum(BOT_UPLOADS, BOT_REQUESTS) <= 128, "most servers queue as many connections");
+  });
+
+  it("holds requests as long as the limits say", () => {
+    const { GATE_WAIT_SECONDS, BOT_WAIT_SECONDS } = limits;
+    const held = [...caddyfile.matchAll(/^\s*import hold (\d+)s /gm)].map(([, seconds]) => Number(seconds));
+    assert.deepEqual(held, [GATE_WAIT_SECONDS, BOT_WAIT_SECONDS]);
   });
 
   it("looks for the gate where scripts close it", () => {

@@ -99,7 +99,7 @@ const FACTS: Fact[] = [
   {
     what: "times",
     literal:
-      /\b(DRAIN|BOT_STOP|MAKE|START|PROBATION|PUT_BACK|HOLD|UPGRADE_HOLD|PROXY_HOLD|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
+      /\b(DRAIN|BOT_STOP|MAKE|START|PROBATION|PUT_BACK|HOLD|UPGRADE_HOLD|GATE_WAIT|BOT_WAIT|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
   },
   {
