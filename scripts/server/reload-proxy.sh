@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Has the running PROXY take over its configuration file. Requests that it has read are answered as if nothing had
-# happened. A connection of the very moment, accepted and not read yet, is closed without an answer: Go's net/http does
-# so with what it finds in a server that stops. Caddy refuses a faulty file and goes on with the old one.
+# Has the running PROXY take over its configuration file. Requests that are with the bot are answered as if nothing had
+# happened. One that is sent in that very moment may be dropped: Go's net/http closes what it has accepted and not read
+# when a server stops. One that waits gets 503. Caddy refuses a faulty file and goes on with the old one.
 #
 # usage: env SETTINGS=FILE reload-proxy.sh
 set -euo pipefail

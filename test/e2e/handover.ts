@@ -4,7 +4,7 @@ import type { World } from "./world.ts";
 /**
  * Caddy goes over to another configuration in a millisecond: new servers listen beside the old ones, which then stop. What
  * has connected to an old one and has not been read by then is closed without an answer, by Go's net/http (`conn.serve`)
- * and, in the socket's queue, by the kernel.
+ * and, in the socket's queue, by the kernel. Where that happens between the two hops, the first one answers 503.
  */
 export interface Handover {
   /** Milliseconds since 1970. */
@@ -14,8 +14,10 @@ export interface Handover {
 
 const OLD_STOP = "servers shutting down with eternal grace period";
 const NEW_SERVE = "load complete";
-/** What Node's client says of a connection that was closed before any answer. */
-const CLOSED = /^(socket hang up|(connect|read|write) ECONNRESET\b.*)$/;
+/** Caddy says so once it has told the old servers to stop, and not when they have; milliseconds. */
+const STOPPING = 50;
+/** What Node's client says of a connection that was closed before any answer, or the first hop's answer. */
+const DROPPED = /^(socket hang up|(connect|read|write) ECONNRESET\b.*|status 503)$/;
 
 /** The handovers in a log of Caddy's, a JSON object a line. */
 export function handoversIn(log: string): Handover[] {
@@ -36,12 +38,12 @@ export async function handoversOf(world: World): Promise<Handover[]> {
   return handoversIn(await world.onServer("sh", "-c", "docker logs training_bot_proxy 2>&1"));
 }
 
-/** Whether a request had to fail: it was sent in a handover, and its connection closed without an answer. */
+/** Whether a request was under way in a handover and was dropped then. */
 export function isDropped(
   { at, milliseconds, fault = "" }: Omit<Visit, "method">,
   handovers: Handover[],
 ): boolean {
   // The clock counts whole milliseconds, and cuts the rest off.
   const end = at + milliseconds + 1;
-  return CLOSED.test(fault) && handovers.some(({ from, to }) => at <= to && from <= end);
+  return DROPPED.test(fault) && handovers.some(({ from, to }) => at <= to + STOPPING && from <= end);
 }

@@ -18,9 +18,6 @@ import { type Handover, handoversIn } from "./handover.ts";
 const NEWEST = "caddy:2";
 /** Another image, such as an older one that servers still run, may be named by hand. */
 const IMAGE = process.env.PROXY_IMAGE ?? NEWEST;
-/** The network of a bot and its proxy. */
-export const NETWORK = "proxy-under-attack";
-
 export const digestOf = (body: Buffer) => createHash("sha256").update(body).digest("hex");
 
 /** A bot that answers with the digest of the body it was sent, keeps /events open, and echoes a WebSocket's bytes. */
@@ -81,18 +78,36 @@ export class FakeBot {
 /** A proxy as the stack starts it (infra/components/Proxy.ts), on this machine's Docker. */
 export class RealProxy {
   readonly name: string;
+  private readonly network: string;
   target: Target = { host: "", port: 0 };
   private directory?: string;
 
-  constructor(name: string) {
+  constructor(name: string, network = name) {
     this.name = name;
+    this.network = network;
+  }
+
+  /** Starts a bot, and this proxy before it, on a network of their own. */
+  async startWithBot(): Promise<FakeBot> {
+    await this.removeWithNetwork();
+    await docker(["network", "create", this.network]);
+    const gateway = "{{(index .IPAM.Config 0).Gateway}}";
+    const bot = new FakeBot(await docker(["network", "inspect", "--format", gateway, this.network]));
+    await bot.start();
+    await this.start(":80", bot);
+    return bot;
+  }
+
+  async removeWithNetwork(): Promise<void> {
+    await this.remove();
+    await dockerSucceeds(["network", "rm", this.network]);
   }
 
   async start(site: string, bot: FakeBot): Promise<void> {
     if (IMAGE === NEWEST) await ensureImages([IMAGE]);
     await this.remove();
     await docker([
-      ...["run", "--detach", "--name", this.name, "--network", NETWORK],
+      ...["run", "--detach", "--name", this.name, "--network", this.network],
       ...["--memory", `${PROXY_MEMORY}m`, "--memory-swap", `${PROXY_MEMORY}m`],
       ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--cap-add", "NET_BIND_SERVICE"],
       ...["--tmpfs", `${IN_CONTAINER.gateDirectory}:size=64k,mode=0700`],

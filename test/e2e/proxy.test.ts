@@ -5,7 +5,6 @@ import { connect as connectHttp2 } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DRAIN_SECONDS, PROXY_REQUESTS } from "../../infra/model/limits.ts";
-import { docker, dockerSucceeds } from "../../sandbox/docker.ts";
 import {
   type Answer,
   ask,
@@ -18,9 +17,7 @@ import {
   uploadSlowly,
 } from "./attack.ts";
 import { eventually } from "./eventually.ts";
-import { isDropped } from "./handover.ts";
-import type { Visit } from "./load.ts";
-import { digestOf, FakeBot, NETWORK, RealProxy } from "./proxy-driver.ts";
+import { digestOf, type FakeBot, RealProxy } from "./proxy-driver.ts";
 
 /** Fails unless the bot has got each body, whole and once. */
 function assertArrived(bot: FakeBot, bodies: Buffer[], answers: Answer[]): void {
@@ -41,24 +38,17 @@ const log = (line: string) => {
 };
 
 describe("the proxy", () => {
-  const proxy = new RealProxy(NETWORK);
+  const proxy = new RealProxy("proxy-under-attack");
   /** They end with their test, however it ends. */
   const trickles: Trickle[] = [];
   let bot: FakeBot;
 
   before(async () => {
-    await proxy.remove();
-    await dockerSucceeds(["network", "rm", NETWORK]);
-    await docker(["network", "create", NETWORK]);
-    const gateway = "{{(index .IPAM.Config 0).Gateway}}";
-    bot = new FakeBot(await docker(["network", "inspect", "--format", gateway, NETWORK]));
-    await bot.start();
-    await proxy.start(":80", bot);
+    bot = await proxy.startWithBot();
   });
 
   after(async () => {
-    await proxy.remove();
-    await docker(["network", "rm", NETWORK]);
+    await proxy.removeWithNetwork();
     bot.stop();
   });
 
@@ -256,41 +246,8 @@ describe("the proxy", () => {
     assert.equal(refused, 431);
   });
 
-  it("goes over to another configuration and drops nothing that it has accepted in full", async () => {
-    const RELOADS = 20;
-    const VISITORS = 8;
-    const visits: Omit<Visit, "method">[] = [];
-    const bodies: string[] = [];
-    let isOver = false;
-    const visitor = async (_: unknown, i: number) => {
-      while (!isOver) {
-        const body = i % 2 === 0 ? randomBody(1000) : undefined;
-        const at = Date.now();
-        const { status, text, milliseconds } = await ask(proxy.target, { body }).answer;
-        if (status === 200 && body) bodies.push(digestOf(body));
-        const fault = status === 200 ? undefined : status === 0 ? text : `status ${status}`;
-        visits.push({ at, milliseconds, fault });
-      }
-    };
-    const visitors = Array.from({ length: VISITORS }, visitor);
-    for (let i = 0; i < RELOADS; i++) await proxy.reload();
-    isOver = true;
-    await Promise.all(visitors);
-    const handovers = await proxy.handovers();
-    assert.equal(handovers.length, RELOADS);
-    const failed = visits.filter(({ fault }) => fault !== undefined);
-    log(
-      `${failed.length} of ${visits.length} requests met one of ${RELOADS} handovers before they were read`,
-    );
-    assert.deepEqual(
-      failed.filter((visit) => !isDropped(visit, handovers)),
-      [],
-    );
-    for (const body of bodies) assert.equal(bot.bodies.filter((arrived) => arrived === body).length, 1);
-  });
-
   describe("with a domain", () => {
-    const secure = new RealProxy("proxy-with-a-domain");
+    const secure = new RealProxy("proxy-with-a-domain", proxy.name);
 
     /** Fails until Caddy has signed its certificate. */
     const connected = async () => {
