@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { serverExec } from "../../sandbox/server.ts";
-import { type Handover, handoversOf, isDropped } from "./handover.ts";
-import { failures, type Seen, startLoad } from "./load.ts";
+import { type Handover, handoversOf } from "./handover.ts";
+import { type Seen, startLoad } from "./load.ts";
 import { operate } from "./operator.ts";
 import type { Commits } from "./takeover/machine.ts";
 import { replay } from "./takeover/replay.ts";
-import { CONTAINERS } from "./bot-driver.ts";
+import { assertUnnoticed, CONTAINERS } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { createWorld, unchanged, up, type World } from "./world.ts";
 
@@ -71,10 +71,9 @@ describe("a stack that the version d9ef185 has made", () => {
   });
 
   it("answers every request and every message meanwhile", () => {
-    assert.ok(seen.requests > 25, "there was a load");
     assert.equal(handovers.length, 1, "the proxy has taken over its new configuration");
-    assert.deepEqual(failures(seen.visits.filter((visit) => !isDropped(visit, handovers))), []);
-    assert.deepEqual([seen.overlaps, seen.lost, seen.doubled], [0, 0, 0]);
+    // As in release.test.ts: Caddy ends the connections that are idle then.
+    assertUnnoticed(seen, { resent: 5, handovers });
   });
 
   it("keeps its data", () => {
