@@ -1,13 +1,19 @@
 import { parseArgs } from "node:util";
 import { callServer } from "./call-server.ts";
 import { checkGiven } from "./model/config-check.ts";
-import { skipsGitHub } from "./model/names.ts";
+import { fullName, skipsGitHub } from "./model/names.ts";
 import { checkCall } from "./model/server-check.ts";
 import type { StackSettings } from "./model/server-settings.ts";
 import { type Answer, writeDeployKey } from "./model/ssh.ts";
 
 /** What must be known to ask the server. */
 type Asked = StackSettings & { commit: string; sshPrivateKey?: string };
+
+/** Names of the project and of the stack. */
+interface Of {
+  project: string;
+  stack: string;
+}
 
 let early: Promise<Answer> | undefined;
 
@@ -20,15 +26,16 @@ export function askEarly(): void {
     // As Pulumi's language host starts the SDK, which reads the same.
     const { values } = parseArgs({
       strict: false,
-      options: { project: { type: "string" }, "dry-run": { type: "boolean" } },
+      options: { project: { type: "string" }, stack: { type: "string" }, "dry-run": { type: "boolean" } },
     });
+    const [project, stack] = [String(values.project), String(values.stack)];
     const { PULUMI_CONFIG: given = "{}", PULUMI_CONFIG_SECRET_KEYS: secret = "[]" } = process.env;
     const secretKeys = JSON.parse(secret) as string[];
-    const settings = checkGiven(JSON.parse(given) as Record<string, string>, String(values.project), (key) =>
+    const settings = checkGiven(JSON.parse(given) as Record<string, string>, project, (key) =>
       secretKeys.includes(key),
     );
-    writeDeployKey(settings.sshPrivateKey);
-    early = ask(settings, values["dry-run"] === true);
+    writeDeployKey(stack, settings.sshPrivateKey);
+    early = ask(settings, { project, stack }, values["dry-run"] === true);
     early.catch(() => undefined);
   } catch {
     // The program finds the same fault.
@@ -36,11 +43,12 @@ export function askEarly(): void {
 }
 
 /** The server's answer to check-server.sh. */
-export function askServer(settings: Asked, isPreview: boolean): Promise<Answer> {
-  return early ?? ask(settings, isPreview);
+export function askServer(settings: Asked, of: Of, isPreview: boolean): Promise<Answer> {
+  return early ?? ask(settings, of, isPreview);
 }
 
-function ask(settings: Asked, isPreview: boolean): Promise<Answer> {
-  const { words, input } = checkCall(settings, { withGitHub: !skipsGitHub(isPreview) });
-  return callServer(settings, words, input);
+function ask(settings: Asked, { project, stack }: Of, isPreview: boolean): Promise<Answer> {
+  const name = fullName(project, stack);
+  const { words, input } = checkCall(name, settings, { withGitHub: !skipsGitHub(isPreview) });
+  return callServer(settings, stack, words, input);
 }

@@ -9,10 +9,11 @@ import { type Answer, NO_CONNECTION, sshArguments } from "./model/ssh.ts";
  */
 export async function callServer(
   { server, app, sshPrivateKey }: StackSettings & { sshPrivateKey?: string },
+  stack: string,
   words: string[],
   input?: string,
 ): Promise<Answer> {
-  const args = sshArguments(server, sshPrivateKey !== undefined, words);
+  const args = sshArguments(server, { stack, withKey: sshPrivateKey !== undefined }, words);
   const {
     status = NO_CONNECTION,
     stdout,

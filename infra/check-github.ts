@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "./config.ts";
-import { GITHUB_URN, skipsGitHub } from "./model/names.ts";
+import { ENVIRONMENTS, GITHUB_URN, skipsGitHub } from "./model/names.ts";
 import type { GitHubSettings } from "./model/schema.ts";
 
 /** Milliseconds for one answer, and the number of tries before GitHub counts as down. */
@@ -10,13 +10,31 @@ const ATTEMPTS = 3;
 /** What a classic token must have, by https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps */
 const SCOPES = ["repo", "workflow"];
 
-/** Permissions that a fine-grained token must have, and a path for each whose reading tests it. */
+/**
+ * Permissions that a fine-grained token must have, and a path for each whose reading tests it. What `mayMiss` is not there
+ * before the first update.
+ */
 const PERMISSIONS = (branch: string) => [
   { permission: "Secrets", path: "/actions/secrets/public-key" },
   { permission: "Variables", path: "/actions/variables?per_page=1" },
   { permission: "Administration", path: "/keys?per_page=1" },
-  { permission: "Contents", path: `/branches/${encodeURIComponent(branch)}` },
+  {
+    permission: "Environments",
+    path: `/environments/${ENVIRONMENTS.attended}/secrets/public-key`,
+    mayMiss: true,
+  },
+  { permission: "Contents", path: `/branches/${encodeURIComponent(branch)}`, mayMiss: true },
 ];
+
+/** What is looked at of the stack's part on GitHub. */
+type Wanted = Pick<GitHubSettings, "owner" | "repository" | "branch" | "reviewers" | "previewReviewers">;
+
+/** What GitHub says of a repository, as far as it is looked at. */
+interface Described {
+  archived?: boolean;
+  private?: boolean;
+  owner?: { type?: string };
+}
 
 /** GitHub's address and the token: what the provider reads from GITHUB_BASE_URL and GITHUB_TOKEN. */
 export interface GitHubAccess {
@@ -41,22 +59,19 @@ export async function checkGitHub({ github }: Settings): Promise<void> {
     );
   }
   try {
-    await checkToken(github, { baseUrl, token });
+    await checkAccess(github, { baseUrl, token });
   } catch (error) {
     throw error instanceof GitHubError ? new pulumi.RunError(`${error.message} Nothing was changed.`) : error;
   }
 }
 
 /**
- * Checks that a token may do what the stack does on GitHub: set secrets and variables, publish workflow files, keep
- * environments. Whether a fine-grained token may also write shows only on writing.
+ * Checks that a token may do what the stack does on GitHub, and that the repository can have it: secrets and a variable,
+ * workflow files, environments. Whether a fine-grained token may also write shows only on writing.
  *
  * @throws GitHubError with one sentence
  */
-export async function checkToken(
-  github: Pick<GitHubSettings, "owner" | "repository" | "branch">,
-  access: GitHubAccess,
-): Promise<void> {
+export async function checkAccess(github: Wanted, access: GitHubAccess): Promise<void> {
   const { owner, repository, branch } = github;
   if (access.token.startsWith("ghs_")) {
     throw new GitHubError(
@@ -71,7 +86,8 @@ export async function checkToken(
       `The repository ${owner}/${repository} does not exist, or GITHUB_TOKEN may not see it; correct \`github.owner\` or \`github.repository\`, or use another token.`,
     );
   }
-  if (((await answer.json()) as { archived?: boolean }).archived) {
+  const described = (await answer.json()) as Described;
+  if (described.archived) {
     throw new GitHubError(
       `The repository ${owner}/${repository} is archived; take it out of the archive, or set \`github.manage\` to false.`,
     );
@@ -86,6 +102,40 @@ export async function checkToken(
       `The repository ${owner}/${repository} has no branch ${branch}; correct \`github.branch\`, or push it.`,
     );
   }
+  // A server of one's own has every feature, and names its version in each answer.
+  if (described.private && !answer.headers.has("x-github-enterprise-version")) {
+    await checkPlan(github, described, access);
+  }
+}
+
+/**
+ * Checks what GitHub gives to public repositories only, unless the owner pays: environments, and with a still higher plan
+ * required reviewers (https://docs.github.com/actions/reference/workflows-and-actions/deployments-and-environments). A
+ * token rarely sees the plan itself. Protection of branches comes with the same plans as environments, and asking for it
+ * tells; where an organization hides its plan, GitHub says itself that it has no reviewers.
+ */
+async function checkPlan(github: Wanted, described: Described, access: GitHubAccess): Promise<void> {
+  const { owner, repository, branch } = github;
+  const at = `/repos/${owner}/${repository}/branches/${encodeURIComponent(branch)}/protection`;
+  const protection = await request(access, at);
+  const { message = "" } = (await protection.json()) as { message?: string };
+  if (protection.status === 403 && message.startsWith("Upgrade to ")) {
+    throw new GitHubError(
+      `The repository ${owner}/${repository} is private and its owner has a free plan, with which GitHub has no environments to keep the secrets in; upgrade to GitHub Pro or Team, make it public, or set \`github.manage\` to false.`,
+    );
+  }
+  const keys = (["reviewers", "previewReviewers"] as const).filter((key) => github[key].length > 0);
+  if (keys.length === 0 || (await mayHaveReviewers(owner, described, access))) return;
+  throw new GitHubError(
+    `The repository ${owner}/${repository} is private, and there GitHub has required reviewers with GitHub Enterprise only; remove ${keys.map((key) => `\`github.${key}\``).join(" and ")}, or make it public.`,
+  );
+}
+
+async function mayHaveReviewers(owner: string, described: Described, access: GitHubAccess): Promise<boolean> {
+  if (described.owner?.type !== "Organization") return false;
+  const answer = await request(access, `/orgs/${owner}`);
+  const { plan } = (await answer.json()) as { plan?: { name: string } };
+  return !["free", "team"].includes(plan?.name ?? "");
 }
 
 /** GitHub.com's API has a host of its own; a GitHub Enterprise Server has it below /api/v3. */
@@ -131,15 +181,14 @@ function checkScopes(held: string[]): void {
 }
 
 async function checkPermissions(
-  { owner, repository, branch }: Pick<GitHubSettings, "owner" | "repository" | "branch">,
+  { owner, repository, branch }: Wanted,
   ask: (path: string) => Promise<Response>,
 ): Promise<void> {
   const lacking: string[] = [];
-  for (const { permission, path } of PERMISSIONS(branch)) {
+  for (const { permission, path, mayMiss = false } of PERMISSIONS(branch)) {
     const answer = await ask(path);
     refuseUnusable(answer);
-    if (answer.status === 403 || (answer.status === 404 && permission !== "Contents"))
-      lacking.push(permission);
+    if (answer.status === 403 || (answer.status === 404 && !mayMiss)) lacking.push(permission);
   }
   if (lacking.length === 0) return;
   throw new GitHubError(

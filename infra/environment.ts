@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "./config.ts";
 import type { BOT_VARIABLES } from "./model/names.ts";
+import { INSTALLED } from "./model/paths.ts";
 import { DATABASE_PORT } from "./model/postgres.ts";
+import { secretTexts } from "./model/secret-texts.ts";
+import { SECRET_MODE, type ServerFile } from "./server-files.ts";
 
 /** The bot's environment variables: what the stack provides, then what the configuration adds. Secret as a whole. */
 export function botEnvironment(
@@ -28,4 +31,20 @@ export function botEnvironment(
         return { ...own, ...app.environment, ...secrets };
       }),
   );
+}
+
+/**
+ * All that is secret of it and around it, as the file by which the server's scripts keep it out of logs. The deploy key and
+ * GitHub's secrets never reach the server.
+ */
+export function secretTextsFile(settings: Settings): ServerFile {
+  const { postgresPassword, telegramToken, secretKey, environment, alerts, backups } = settings;
+  const addresses = [alerts.webhook, alerts.pingUrl, backups.pingUrl].filter((url) => url !== undefined);
+  const content = pulumi
+    .all([postgresPassword, telegramToken, secretKey, environment])
+    .apply(([password, token, key, variables]) => {
+      const texts = secretTexts([password, token, key, ...Object.values(variables), ...addresses]);
+      return texts.map((text) => `${text}\n`).join("");
+    });
+  return { path: INSTALLED.secretTexts, mode: SECRET_MODE, content };
 }

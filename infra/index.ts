@@ -3,6 +3,7 @@ import { announce } from "./conversation.ts";
 import { checkServer } from "./check-server.ts";
 import { Backups, settingsOnServer } from "./components/Backups.ts";
 import { Bot } from "./components/Bot.ts";
+import { Claim } from "./components/Claim.ts";
 import { Database, passwordFile } from "./components/Database.ts";
 import { Image } from "./components/Image.ts";
 import { Network } from "./components/Network.ts";
@@ -10,20 +11,23 @@ import { caddyfile, Proxy } from "./components/Proxy.ts";
 import { manageGitHub } from "./components/Repository.ts";
 import { Server } from "./components/Server.ts";
 import { loadConfig } from "./config.ts";
-import { botEnvironment } from "./environment.ts";
+import { botEnvironment, secretTextsFile } from "./environment.ts";
 import { guard } from "./guards.ts";
 import { PARTS } from "./model/names.ts";
 
 announce("loaded");
 const settings = loadConfig();
-const { name: botName, app } = settings;
+const { name: botName, app, postgresPassword } = settings;
 
 guard();
 await checkGitHub(settings);
 const report = await checkServer(settings);
 
-const files = [caddyfile, passwordFile(settings.postgresPassword), settingsOnServer(settings)];
-const server = new Server(PARTS.server, { settings, files, report });
+const claim = new Claim(PARTS.claim, { settings, report });
+await claim.granted;
+
+const known = [secretTextsFile(settings), passwordFile(postgresPassword), settingsOnServer(settings)];
+const server = new Server(PARTS.server, { settings, files: [caddyfile, ...known], report, claim });
 const access = manageGitHub(PARTS.github, { settings, server });
 const network = new Network(PARTS.network, { server, botName });
 const on = { server, network, botName };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { gzipSync } from "fflate";
 import * as tar from "tar-stream";
 import { digest } from "./model/digest.ts";
 import { INSTALLED } from "./model/paths.ts";
@@ -23,10 +24,10 @@ export interface ServerFile {
 /** The same, its content known. */
 export type KnownFile = ServerFile & { content: string };
 
-/** Files whose contents are known when the Output is. */
+/** Files whose contents are known when the Output is, which is secret as soon as one of them is. */
 export function withContents(files: ServerFile[]): pulumi.Output<KnownFile[]> {
   return pulumi
-    .all(files.map(({ content }) => content))
+    .all(files.map(({ mode, content }) => (mode === SECRET_MODE ? pulumi.secret(content) : content)))
     .apply((contents) => files.map((file, index) => ({ ...file, content: contents[index] ?? "" })));
 }
 
@@ -48,7 +49,10 @@ export function scriptFiles(): ServerFile[] {
     .map((file) => fileFrom(file, installedAs(file), file.startsWith("lib/") ? 0o644 : 0o755));
 }
 
-/** A tar archive in base64 with the files and their manifest; the same files give the same text. */
+/**
+ * A packed tar archive in base64 with the files and their manifest; the same files give the same text on every machine,
+ * which zlib does not promise. Packed, because Pulumi handles the whole text many times in each update.
+ */
 export async function archive(files: KnownFile[]): Promise<string> {
   const pack = tar.pack();
   const mtime = new Date(0);
@@ -61,7 +65,7 @@ export async function archive(files: KnownFile[]): Promise<string> {
   pack.finalize();
   const chunks: Buffer[] = [];
   for await (const chunk of pack) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("base64");
+  return Buffer.from(gzipSync(Buffer.concat(chunks), { mtime: 0 })).toString("base64");
 }
 
 /** The checksums of the files, as `sha256sum --check` takes them. */

@@ -60,6 +60,14 @@ export function historyFiles(stack: Stack, size: number): HistoryEntry[] | undef
   return entries.every((entry) => entry !== undefined) ? entries.map(entryOf) : undefined;
 }
 
+/** The stack's tags; undefined where the command line is to be asked. */
+export function stackTags(stack: Stack): Record<string, string> | undefined {
+  if (deploymentFile(stack) === undefined) return undefined;
+  const content = read(pathOf("stacks", projectName(), `${stack.name}.pulumi-tags`)) as
+    { tags?: Record<string, string> } | undefined;
+  return content?.tags ?? {};
+}
+
 /** What a file of JSON holds; undefined where there is none, or it is compressed. */
 function read(path: string | undefined): unknown {
   if (path === undefined) return undefined;

@@ -6,14 +6,29 @@ import { homeWithoutLog } from "./pulumi-home.ts";
 import { projectName, type Stack } from "./stack.ts";
 import { noteUpdate } from "./update-notes.ts";
 
+/** Pulumi would download a plugin that is missing, unchecked: scripts/bootstrap installs them all. */
+const NO_DOWNLOADS = { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" };
+
 /** Runs Pulumi's command line on a stack. */
 export function pulumi(stack: Stack, args: string[], options: RunOptions = {}): Promise<CommandResult> {
   const message = messageOf(args);
   const started = (pid: number) => {
     if (message !== undefined) noteUpdate(pid, message);
   };
-  const env = { ...homeWithoutLog(), ...options.env };
+  // With a key of the stack's own, no plugin has to ask an ssh-agent, which may have ended: that would be an error to some.
+  const agent: Record<string, string> = stack.deployKey === undefined ? {} : { SSH_AUTH_SOCK: "" };
+  const env = { ...homeWithoutLog(), ...NO_DOWNLOADS, ...agent, ...options.env };
   return run("pulumi", [...args, "--stack", stack.name, "--non-interactive"], { started, ...options, env });
+}
+
+/** Seconds that Pulumi gets to decrypt one value. */
+const SECRET_SECONDS = 10;
+
+/** A secret of the configuration, by its path; undefined where Pulumi's state or the passphrase is out of reach. */
+export async function readSecret(stack: Stack, path: string): Promise<string | undefined> {
+  const question = ["config", "get", path, "--path"];
+  const answer = await pulumi(stack, question, { timeout: SECRET_SECONDS }).catch(() => undefined);
+  return answer?.status === 0 ? answer.stdout.trim() : undefined;
 }
 
 /** What the history is to say of a command. */

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, YAMLParseError } from "yaml";
-import { checkStored, ENCRYPTED, parseValue } from "../infra/model/config-check.ts";
+import { checkStored, parseValue } from "../infra/model/config-check.ts";
 import { ConfigError } from "../infra/model/config-errors.ts";
-import type { PlainSettings } from "../infra/model/schema.ts";
+import { digest } from "../infra/model/digest.ts";
+import { ENCRYPTED, type PlainSettings } from "../infra/model/schema.ts";
 import { OperatorError } from "./command.ts";
 
 /** The project's directory. Commands run in it: infra/model/ssh.ts and Pulumi use paths relative to it. */
@@ -15,8 +16,8 @@ export interface Stack {
   /** The configuration file in the project's directory. */
   file: string;
   settings: PlainSettings;
-  /** Whether the deploy key is in the configuration; else ssh-agent is asked. */
-  hasKey: boolean;
+  /** The digest of the encrypted deploy key. Undefined where the configuration has none, and ssh-agent is asked. */
+  deployKey?: string;
 }
 
 /** Changes to the project's directory and reads the stack's file. @throws OperatorError when the stack is ambiguous or its file is wrong */
@@ -38,7 +39,8 @@ export function parseStack(name: string, file: string, text: string): Stack {
   );
   try {
     const settings = checkStored(config, (key) => hasSecret(stored[key]));
-    return { name, file, settings, hasKey: "sshPrivateKey" in config };
+    const { sshPrivateKey: key } = stored;
+    return { name, file, settings, deployKey: key === undefined ? key : digest(JSON.stringify(key)) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const [only = "", another] = error.faults;

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import Table from "cli-table3";
-import type { Level, Verdict } from "./health/checks.ts";
+import type { Level, Verdict } from "./health/verdict.ts";
 
 const COLORS = { ok: "green", warning: "yellow", critical: "red" } as const;
 

@@ -53,6 +53,16 @@ export const VERBS: Record<string, Entry> = {
     summary: "Show the last log lines; -f follows them",
     load: () => import("./commands/logs.ts"),
   },
+  images: {
+    group: "Observation",
+    summary: "List the images that run, and which have newer ones",
+    load: () => import("./commands/images.ts"),
+  },
+  sbom: {
+    group: "Observation",
+    summary: "List every package in a release's image, as SPDX JSON",
+    load: () => import("./commands/sbom.ts"),
+  },
   backup: {
     group: "Database",
     summary: "Back up the database now; a trial restore verifies it",

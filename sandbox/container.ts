@@ -22,11 +22,13 @@ export interface ContainerOptions {
   /** Where ports of the container are published on 127.0.0.1 of this machine. */
   ports?: Record<number, number>;
   labels?: Record<string, string>;
+  /** Address of the DNS server to ask; default: that of this machine. */
+  dns?: string;
 }
 
 /** Starts systemd in a new container and returns while it boots. */
 export async function createContainer(options: ContainerOptions): Promise<void> {
-  const { name, hostname, image, dockerVolume, ports = {}, labels = {} } = options;
+  const { name, hostname, image, dockerVolume, ports = {}, labels = {}, dns } = options;
   await docker([
     ...["run", "--detach", "--name", name, "--hostname", hostname],
     ...Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]),
@@ -34,6 +36,7 @@ export async function createContainer(options: ContainerOptions): Promise<void> 
     ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
     ...["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
     ...["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec,mode=1777"],
+    ...(dns === undefined ? [] : ["--dns", dns]),
     ...(dockerVolume === undefined ? [] : ["--volume", `${dockerVolume}:/var/lib/docker`]),
     ...Object.entries(ports).flatMap(([inside, outside]) => ["--publish", `127.0.0.1:${outside}:${inside}`]),
     image,

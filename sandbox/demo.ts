@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 
+import { deployKeyFile } from "../infra/model/ssh.ts";
 import { run, SandboxError } from "./docker.ts";
 import { botRepository, createBotRepository } from "./repository.ts";
 import { isFree, startServer } from "./server.ts";
@@ -97,6 +98,7 @@ async function down(): Promise<void> {
   await sandbox("down");
   await rm(HOME, { recursive: true, force: true });
   await rm(join(PROJECT, `Pulumi.${NAME}.yaml`), { force: true });
+  await rm(join(PROJECT, deployKeyFile(NAME)), { force: true });
   console.log("The demo's server, state and files are gone.");
 }
 

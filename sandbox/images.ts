@@ -18,6 +18,7 @@ const STAND_INS: Record<string, StandIn> = {
   "postgres:13": { directory: "postgres", base: "debian:bookworm-slim", buildArgs: { MAJOR: "13" } },
   "postgres:15": { directory: "postgres", base: "debian:bookworm-slim", buildArgs: { MAJOR: "15" } },
   "caddy:2": { directory: "caddy", base: "debian:bookworm-slim" },
+  "registry:3": { directory: "registry", base: "debian:bookworm-slim" },
 };
 
 /** The images that a bot's stack pulls; every full throwaway server starts with them. */
@@ -59,6 +60,19 @@ export async function ensureServerImage(stage: ServerStage): Promise<string> {
   return tag;
 }
 
+/** Provides the image of the ACME server (acme.ts) and returns its tag, which changes with its recipe. */
+export async function ensureAcmeImage(): Promise<string> {
+  const base = "caddy:2";
+  await ensureImages([base]);
+  const id = await docker(["image", "inspect", "--format", "{{.Id}}", base]);
+  const tag = `throwaway-acme:${await hash(join(recipes, "acme"), id)}`;
+  if (!(await dockerSucceeds(["image", "inspect", tag]))) {
+    say("building the ACME server's image, once");
+    await buildPrepared("acme", ["--tag", tag]);
+  }
+  return tag;
+}
+
 async function isUpToDate(name: string): Promise<boolean> {
   const format = `{{index .Config.Labels "${STAND_IN_LABEL}"}}`;
   const label = await docker(["image", "inspect", "--format", format, name]).catch(() => undefined);
@@ -75,23 +89,28 @@ async function buildStandIn(name: string): Promise<void> {
   const { directory, base, buildArgs = {} } = standIn(name);
   if (base !== undefined && !(await isUpToDate(base))) await buildStandIn(base);
   say(`no image registry answers: building a stand-in for ${name}, once`);
-  const context = await mkdtemp(join(tmpdir(), "stand-in-"));
-  try {
-    await cp(join(recipes, directory), context, { recursive: true });
-    if ((await readdir(context)).includes("prepare.sh")) await run(join(context, "prepare.sh"), [context]);
-    const args = Object.entries(buildArgs).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
-    const label = `${STAND_IN_LABEL}=${await standInHash(name)}`;
-    await docker(["build", "--tag", name, "--label", label, ...args, context]);
-    // The stand-in that it replaces, if any, has lost its name.
-    await docker(["image", "prune", "--force", "--filter", `label=${STAND_IN_LABEL}`]);
-  } finally {
-    await rm(context, { recursive: true, force: true });
-  }
+  const args = Object.entries(buildArgs).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]);
+  const label = `${STAND_IN_LABEL}=${await standInHash(name)}`;
+  await buildPrepared(directory, ["--tag", name, "--label", label, ...args]);
+  // The stand-in that it replaces, if any, has lost its name.
+  await docker(["image", "prune", "--force", "--filter", `label=${STAND_IN_LABEL}`]);
   if (directory === "python") {
     const version = await docker(["run", "--rm", name, "python", "--version"]);
     if (!version.startsWith("Python 3.10.")) {
       say(`NOTE: no Python 3.10 was found on this machine, so the stand-in for ${name} is ${version}`);
     }
+  }
+}
+
+/** Builds an image from a directory of recipes, after that has made what it needs from this machine. */
+async function buildPrepared(directory: string, args: string[]): Promise<void> {
+  const context = await mkdtemp(join(tmpdir(), "image-"));
+  try {
+    await cp(join(recipes, directory), context, { recursive: true });
+    if ((await readdir(context)).includes("prepare.sh")) await run(join(context, "prepare.sh"), [context]);
+    await docker(["build", ...args, context]);
+  } finally {
+    await rm(context, { recursive: true, force: true });
   }
 }
 

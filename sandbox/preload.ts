@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { createContainer, waitUntilBooted } from "./container.ts";
 import { docker, dockerSucceeds, pipe } from "./docker.ts";
-import { ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images.ts";
+import { ensureAcmeImage, ensureImages, ensureServerImage, STACK_IMAGES, STAGES } from "./images.ts";
 
 const LABEL = "throwaway-server.images";
 
@@ -61,6 +61,7 @@ async function installs(): Promise<{ dockerfile: string; requirements: string }>
 export async function prepare(): Promise<void> {
   await ensureImages();
   for (const stage of STAGES) await ensureServerImage(stage);
+  await ensureAcmeImage();
   const volume = "throwaway-server-prepare";
   await docker(["volume", "create", volume]);
   try {

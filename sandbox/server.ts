@@ -25,6 +25,8 @@ export interface ThrowawayServer {
   publicPort(port: number): number;
   /** Address at which containers on the server reach processes on this machine. */
   gateway: string;
+  /** Address at which this machine and other servers reach the server, with the ports that it has itself. */
+  address: string;
 }
 
 export interface ServerOptions {
@@ -39,6 +41,8 @@ export interface ServerOptions {
   bare?: boolean;
   /** `false`: the user `deploy`, but no Docker Engine. */
   docker?: boolean;
+  /** Address of the DNS server that it asks; default: that of this machine. */
+  dns?: string;
 }
 
 const LABEL = "throwaway-server";
@@ -72,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<ThrowawayServ
       dockerVolume: volumeName(name),
       ports: published,
       labels: { [LABEL]: stage },
+      dns: options.dns,
     });
   } else if (!container.State.Running) {
     await docker(["start", containerName(name)]);
@@ -107,6 +112,7 @@ export async function findServer(name: string, directory: string): Promise<Throw
     publicPorts,
     publicPort,
     gateway: container.NetworkSettings.Networks.bridge?.Gateway ?? "",
+    address: container.NetworkSettings.Networks.bridge?.IPAddress ?? "",
   };
 }
 
@@ -153,7 +159,7 @@ interface Container {
   State: { Running: boolean };
   Config: { Labels: Record<string, string> };
   HostConfig: { PortBindings: Record<string, { HostPort: string }[]> };
-  NetworkSettings: { Networks: Record<string, { Gateway: string }> };
+  NetworkSettings: { Networks: Record<string, { Gateway: string; IPAddress: string }> };
 }
 
 async function inspect(name: string): Promise<Container | undefined> {
@@ -188,7 +194,7 @@ async function createVolume(name: string): Promise<void> {
  * A free port. It lies below the range of outgoing connections, from which the system would choose, so that it is still free
  * after the server reboots.
  */
-async function freePort(taken: number[]): Promise<number> {
+export async function freePort(taken: number[] = []): Promise<number> {
   for (;;) {
     const port = 20000 + Math.floor(Math.random() * 10000);
     if (!taken.includes(port) && (await isFree(port))) return port;

@@ -1,6 +1,11 @@
 import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { DATABASE_MEMORY, DATABASE_STOP_SECONDS, HEALTH_CHECK } from "../model/limits.ts";
+import {
+  DATABASE_MEMORY,
+  DATABASE_SHARED_MEMORY,
+  DATABASE_STOP_SECONDS,
+  HEALTH_CHECK,
+} from "../model/limits.ts";
 import { COMPONENTS, dockerNames } from "../model/names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "../model/paths.ts";
 import { dataDirectory, supportWarning } from "../model/postgres.ts";
@@ -24,7 +29,10 @@ interface DatabaseArgs {
 }
 
 /**
- * PostgreSQL, reachable on the bot's network alone.
+ * PostgreSQL, reachable on the bot's network alone. The bot's role owns its database and is no superuser: that is another
+ * role, without a password, which only the socket inside the container lets in. The image makes the bot's role the
+ * superuser, and scripts/server/own-database.sh exchanges it before the bot starts. Where a bot of an earlier version runs,
+ * it stands for a second or two meanwhile, and the proxy holds the requests.
  *
  * On the server: a container and the volume with the data. Replacing the container interrupts the bot for the seconds
  * that PostgreSQL takes to stop and start. The volume is protected, and stays on the server even when it is deleted
@@ -34,7 +42,7 @@ interface DatabaseArgs {
 export class Database extends pulumi.ComponentResource {
   /** Name of the container, which is its host name for the bot. */
   readonly containerName: pulumi.Output<string>;
-  /** Done when PostgreSQL answers; what needs the database depends on it. */
+  /** Done when PostgreSQL answers and the role owns its database; what needs the database depends on it. */
   readonly ready: pulumi.Resource;
 
   constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -51,14 +59,24 @@ export class Database extends pulumi.ComponentResource {
     const container = new docker.Container(
       `${name}-container`,
       containerArgs(args, image.imageId, volume.name),
-      // A running database is not stopped for another health check.
-      { ...containerOptions(this, server.docker, [server]), ignoreChanges: ["healthcheck"] },
+      // A running database is not stopped for another health check or more shared memory.
+      { ...containerOptions(this, server.docker, [server]), ignoreChanges: ["healthcheck", "shmSize"] },
     );
     this.containerName = container.name;
-    this.ready = server.run(
+    const answering = server.run(
       `${name}-ready`,
       { script: "await-healthy.sh", names: {}, words: ["database"], rerunOn: container.id },
       { parent: this },
+    );
+    this.ready = server.run(
+      `${name}-owner`,
+      {
+        script: "own-database.sh",
+        names: {},
+        words: [serverPaths(server.settings).settings, "own"],
+        rerunOn: pulumi.interpolate`${container.id} ${settings.extensions.join(" ")}`,
+      },
+      { parent: this, dependsOn: [answering] },
     );
     this.registerOutputs({ containerName: this.containerName });
   }
@@ -70,7 +88,10 @@ export class Database extends pulumi.ComponentResource {
       // A volume of another name is another resource: a protected one cannot be replaced.
       volume === usual ? `${name}-data` : `${name}-data-${volume}`,
       { name: volume },
-      { parent: this, provider: server.docker, protect: true, retainOnDelete: true },
+      {
+        ...{ parent: this, provider: server.docker, dependsOn: [server.claim] },
+        ...{ protect: true, retainOnDelete: true },
+      },
     );
   }
 }
@@ -82,6 +103,7 @@ function containerArgs(
 ): docker.ContainerArgs {
   return {
     ...hardened(DATABASE_MEMORY),
+    shmSize: DATABASE_SHARED_MEMORY,
     name: dockerNames(botName).database,
     image,
     networkMode: network.networkName,

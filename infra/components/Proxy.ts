@@ -61,6 +61,15 @@ export class Proxy extends pulumi.ComponentResource {
       { script: "reload-proxy.sh", names: {}, rerunOn: digest(caddyfile.content) },
       { parent: this, dependsOn: [container] },
     );
+    if (domain !== undefined) {
+      // Nothing waits for it: the bot needs no certificate.
+      const rerunOn = pulumi.interpolate`${container.id} ${server.uncertifiedAt}`;
+      server.run(
+        `${name}-certificate`,
+        { script: "await-certificate.sh", names: {}, rerunOn },
+        { parent: this, dependsOn: [this.ready] },
+      );
+    }
     this.registerOutputs({ containerName: this.containerName, url: this.url });
   }
 }

@@ -1,7 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 // Module by module: the package as a whole would load all of its resources at every start.
-import { ActionsSecret } from "@pulumi/github/actionsSecret.js";
+import { ActionsEnvironmentSecret } from "@pulumi/github/actionsEnvironmentSecret.js";
 import { ActionsVariable } from "@pulumi/github/actionsVariable.js";
 import { Provider } from "@pulumi/github/provider.js";
 import { RepositoryDeployKey } from "@pulumi/github/repositoryDeployKey.js";
@@ -11,19 +9,14 @@ import { RepositoryFile } from "@pulumi/github/repositoryFile.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../config.ts";
 import { hasRepositoryKey } from "../model/git.ts";
-import { COMPONENTS, ENVIRONMENTS } from "../model/names.ts";
+import { COMPONENTS, ENVIRONMENTS, INFRA_REPOSITORY } from "../model/names.ts";
 import { serverPaths } from "../model/paths.ts";
 import type { GitHubSettings } from "../model/schema.ts";
+import { publishedContent, publishedWorkflows, WORKFLOWS } from "../workflow-files.ts";
 import type { Server } from "./Server.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const WORKFLOWS = ".github/workflows";
-
-/** Workflows of this program's own repository, useless in the bot's. */
-const OWN_WORKFLOWS = ["ci.yml"];
-
 /**
- * GitHub's side of the delivery: secrets and variables for the workflows, and their environments; the workflow files,
+ * GitHub's side of the delivery: the workflows' environments with their secrets, and a variable; the workflow files,
  * where the bot has a repository of its own; and the deploy key, where the server reads that repository over SSH.
  *
  * On the server: at most that key, made there; only its public half leaves it. On GitHub: a change is applied at once
@@ -46,19 +39,18 @@ class Repository extends pulumi.ComponentResource {
     // Names on GitHub are unique: create-before-delete would delete the replacement.
     const options = { parent: this, provider, deleteBeforeReplace: true };
 
-    for (const [secretName, value] of Object.entries(secrets(args.settings))) {
-      new ActionsSecret(`${name}-${secretName}`, { repository, secretName, value }, options);
-    }
     new ActionsVariable(
-      `${name}-INFRA_REPOSITORY`,
+      `${name}-${INFRA_REPOSITORY}`,
       {
-        ...{ repository, variableName: "INFRA_REPOSITORY" },
+        ...{ repository, variableName: INFRA_REPOSITORY },
         value: infraRepository ?? `${owner}/${repository}`,
       },
       options,
     );
-    this.declareEnvironments(name, args.github, options);
-    if (infraRepository !== undefined) this.publishWorkflows(name, { repository, branch }, options);
+    for (const environment of Object.values(ENVIRONMENTS))
+      this.declareEnvironment(name, environment, args, options);
+    if (infraRepository !== undefined)
+      this.publishWorkflows(name, { repository, branch, infraRepository }, options);
     if (hasRepositoryKey(args.settings)) this.access.push(this.publishKey(name, repository, args, options));
     this.registerOutputs();
   }
@@ -91,27 +83,34 @@ class Repository extends pulumi.ComponentResource {
     );
   }
 
-  /** Both give their secrets to runs of the deployed branch only; only production may require reviewers. */
-  private declareEnvironments(
+  /** An environment gives its secrets to runs of the deployed branch only, and gets them once that is so. */
+  private declareEnvironment(
     name: string,
-    { repository, branch, reviewers }: GitHubSettings,
+    environment: Environment,
+    { github, settings }: { github: GitHubSettings; settings: Settings },
     options: pulumi.CustomResourceOptions,
   ): void {
-    for (const environment of Object.values(ENVIRONMENTS)) {
-      const isAttended = environment === ENVIRONMENTS.attended;
-      const declared = new RepositoryEnvironment(
-        `${name}-${environment}`,
-        {
-          ...{ repository, environment },
-          deploymentBranchPolicy: { protectedBranches: false, customBranchPolicies: true },
-          ...(isAttended && reviewers.length > 0 && { reviewers: [{ users: reviewers }] }),
-        },
-        options,
-      );
-      new RepositoryEnvironmentDeploymentPolicy(
-        `${name}-${environment}-branch`,
-        { repository, environment: declared.environment, branchPattern: branch },
-        options,
+    const { repository, branch } = github;
+    const users = reviewersOf(environment, github);
+    const declared = new RepositoryEnvironment(
+      `${name}-${environment}`,
+      {
+        ...{ repository, environment },
+        deploymentBranchPolicy: { protectedBranches: false, customBranchPolicies: true },
+        ...(users.length > 0 && { reviewers: [{ users }] }),
+      },
+      options,
+    );
+    const policy = new RepositoryEnvironmentDeploymentPolicy(
+      `${name}-${environment}-branch`,
+      { repository, environment: declared.environment, branchPattern: branch },
+      options,
+    );
+    for (const [secretName, value] of Object.entries(secretsOf(environment, settings))) {
+      new ActionsEnvironmentSecret(
+        `${name}-${environment}-${secretName}`,
+        { repository, environment: declared.environment, secretName, value },
+        { ...options, dependsOn: policy },
       );
     }
   }
@@ -119,7 +118,7 @@ class Repository extends pulumi.ComponentResource {
   /** One after the other: concurrent commits on one branch conflict. */
   private publishWorkflows(
     name: string,
-    at: { repository: string; branch: string },
+    { infraRepository, ...at }: { repository: string; branch: string; infraRepository: string },
     options: pulumi.CustomResourceOptions,
   ): void {
     let previous: pulumi.Resource[] = [];
@@ -129,7 +128,7 @@ class Repository extends pulumi.ComponentResource {
         {
           ...at,
           file: `${WORKFLOWS}/${file}`,
-          content: readFileSync(join(ROOT, WORKFLOWS, file), "utf8"),
+          content: publishedContent(file, infraRepository),
           // The same for every file and change, and it starts no run.
           commitMessage: "Workflows as hockey-delivery has them [skip ci]",
           overwriteOnCreate: true,
@@ -141,25 +140,31 @@ class Repository extends pulumi.ComponentResource {
   }
 }
 
-/** The workflow files that belong in the bot's repository, and their README. */
-function publishedWorkflows(): string[] {
-  return readdirSync(join(ROOT, WORKFLOWS))
-    .filter((file) => !OWN_WORKFLOWS.includes(file))
-    .sort();
+type Environment = (typeof ENVIRONMENTS)[keyof typeof ENVIRONMENTS];
+
+/** Those of whom one must approve each run; a scheduled one would wait in vain. */
+function reviewersOf(environment: Environment, github: GitHubSettings): number[] {
+  if (environment === ENVIRONMENTS.attended) return github.reviewers;
+  return environment === ENVIRONMENTS.preview ? github.previewReviewers : [];
 }
 
-/** The workflows' secrets, by name. */
-function secrets({ server, sshPrivateKey, githubSecrets }: Settings): Record<string, pulumi.Input<string>> {
-  const connection = {
+/** The secrets of an environment, by name. A preview has no steps of the bot's owner, for whom the address is there. */
+function secretsOf(
+  environment: Environment,
+  { server, sshPrivateKey = "", githubSecrets }: Settings,
+): Record<string, pulumi.Input<string>> {
+  const address = {
     SSH_HOST: server.host,
     SSH_PORT: String(server.port),
     SSH_USERNAME: server.user,
-    SSH_PRIVATE_KEY: sshPrivateKey ?? "",
     DEPLOY_PATH: server.deployPath,
   };
-  return Object.fromEntries(
-    Object.entries({ ...connection, ...githubSecrets }).map(([key, value]) => [key, pulumi.secret(value)]),
-  );
+  const all = {
+    ...(environment !== ENVIRONMENTS.preview && address),
+    SSH_PRIVATE_KEY: sshPrivateKey,
+    ...githubSecrets,
+  };
+  return Object.fromEntries(Object.entries(all).map(([key, value]) => [key, pulumi.secret(value)]));
 }
 
 /**

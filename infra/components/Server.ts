@@ -3,6 +3,7 @@ import docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { callServer } from "../call-server.ts";
 import type { ServerReport } from "../check-server.ts";
+import { connectionTo } from "../connection.ts";
 import { digest } from "../model/digest.ts";
 import { COMPONENTS } from "../model/names.ts";
 import type { ServerSettings } from "../model/schema.ts";
@@ -47,8 +48,12 @@ export class Server extends pulumi.ComponentResource {
   readonly settings: ServerSettings;
   /** When files on the server were last found to differ (ISO 8601); empty where they never were. */
   readonly driftedAt: string;
+  /** When an update last found no certificate for the domain (ISO 8601); empty where that never was so. */
+  readonly uncertifiedAt: string;
   /** Whether this update is a release and nothing else: the server has every file as it shall be, and an older bot. */
   readonly isRelease: pulumi.Output<boolean>;
+  /** What holds the directories: what is in them, and the data, goes before it. */
+  readonly claim: pulumi.Resource;
   private readonly stack: StackSettings & { sshPrivateKey?: string };
   private readonly connection: remote.CommandArgs["connection"];
   private readonly files: remote.Command;
@@ -59,26 +64,26 @@ export class Server extends pulumi.ComponentResource {
       settings: StackSettings & { sshPrivateKey?: string };
       files: ServerFile[];
       report: ServerReport;
+      claim: pulumi.Resource;
     },
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super(COMPONENTS.server, name, {}, opts);
     const { server, sshPrivateKey } = args.settings;
-    const { host, port, user, hostKey } = server;
+    const { host, port, user } = server;
     this.settings = server;
+    this.claim = args.claim;
     this.stack = args.settings;
     // A new time puts all files there anew.
     this.driftedAt = args.report.driftedAt;
-    this.connection = {
-      host,
-      port,
-      user,
-      hostKey,
-      privateKey: sshPrivateKey && pulumi.secret(sshPrivateKey),
-    };
+    this.connection = connectionTo(args.settings);
+    this.uncertifiedAt = args.report.uncertifiedAt;
     this.docker = new docker.Provider(
       `${name}-docker`,
-      { host: `ssh://${user}@${host}:${port}`, sshOpts: sshOptions(server, sshPrivateKey !== undefined) },
+      {
+        host: `ssh://${user}@${host}:${port}`,
+        sshOpts: sshOptions(server, pulumi.getStack(), sshPrivateKey !== undefined),
+      },
       { parent: this },
     );
     const files = withContents([...scriptFiles(), ...args.files]);
@@ -127,7 +132,11 @@ export class Server extends pulumi.ComponentResource {
    * @throws Error with the script's last words; the operation fails with it
    */
   async call<S extends ScriptName>(script: S, names: Arguments<S>, words: string[]): Promise<void> {
-    const answer = await callServer(this.stack, installedCall(script, this.settings, names, words));
+    const answer = await callServer(
+      this.stack,
+      pulumi.getStack(),
+      installedCall(script, this.settings, names, words),
+    );
     const fault = explain(answer, this.stack);
     if (fault !== undefined) throw new Error(fault);
   }
@@ -155,7 +164,7 @@ export class Server extends pulumi.ComponentResource {
         ),
         logging: remote.Logging.None,
       },
-      { parent: this, hideDiffs: ["stdin"] },
+      { parent: this, dependsOn: [this.claim], hideDiffs: ["stdin"] },
     );
   }
 

@@ -1,9 +1,12 @@
 import type { z } from "zod";
-import { configError, describe, missingForWorkflows, storedInClear } from "./config-errors.ts";
+import { configError, describe, missingForWorkflows, storedInClear, storedSecret } from "./config-errors.ts";
 import {
   Config,
+  ENCRYPTED,
+  MAY_BE_SECRET,
   OBJECT_KEYS,
   parsePlainConfig,
+  PLAIN_KEYS,
   type Plain,
   type PlainSettings,
   type Secret,
@@ -14,9 +17,6 @@ import {
  * The faults of a configuration. The program checks all of it; commands check what stands in the stack's file, before
  * they ask the server or Pulumi for anything, and say the same.
  */
-
-/** Stands for a value that is stored encrypted: reading it takes the passphrase. */
-export const ENCRYPTED = "[secret]";
 
 /** Before the first deploy there is no commit, and each deploy brings its own. */
 const Stored = Config.partial({ commit: true });
@@ -67,22 +67,43 @@ export function checkGiven(
  */
 export function checkStored(raw: Raw, isSecret: (key: string) => boolean): PlainSettings {
   const { error } = Stored.safeParse(raw, { reportInput: true });
-  const issues = (error?.issues ?? []).filter((issue) => !isUnreadable(issue));
+  // Of a value that is encrypted nothing is known.
+  const encrypted = Object.entries(raw).flatMap(([key, value]) => encryptedPaths(key, value));
+  const issues = (error?.issues ?? []).filter(({ path }) => !encrypted.includes(path.join(".")));
   const faults = faultsOf(issues, raw, isSecret);
   if (faults.length > 0) throw configError(faults);
   return parsePlainConfig(raw);
 }
 
-/** Whether an issue is one of a secret that is encrypted, so that nothing is known of it. A plain key is of no use so. */
-const isUnreadable = ({ path: [key], input }: z.core.$ZodIssue) =>
-  input === ENCRYPTED && isSecretKey(String(key));
-const isSecretKey = (key: string) => (SECRET_KEYS as string[]).includes(key);
-
 function faultsOf(issues: z.core.$ZodIssue[], raw: Raw, isSecret: (key: string) => boolean): string[] {
   const inClear = SECRET_KEYS.filter((key) => raw[key] !== undefined && !isSecret(key));
+  const sealed = PLAIN_KEYS.filter((key) => key in raw && isSecret(key)).flatMap((key) =>
+    sealedIn(key, raw[key]),
+  );
   // What is no valid object has no keys to look for.
-  const missing = issues.length > 0 ? [] : missingKeys(raw);
-  return [...issues.flatMap(describe), ...inClear.map(storedInClear), ...missing.map(missingForWorkflows)];
+  const missing = issues.length + sealed.length > 0 ? [] : missingKeys(raw);
+  return [
+    ...issues.flatMap(describe),
+    ...sealed.map(storedSecret),
+    ...inClear.map(storedInClear),
+    ...missing.map(missingForWorkflows),
+  ];
+}
+
+/**
+ * What is encrypted of a plain key and must not be: the paths of the values, or the key itself where the values are
+ * decrypted, so that nothing tells which of them was encrypted.
+ */
+function sealedIn(key: string, value: unknown): string[] {
+  const paths = encryptedPaths(key, value);
+  if (paths.length > 0) return paths.filter((path) => !MAY_BE_SECRET.includes(path));
+  return MAY_BE_SECRET.some((path) => path.startsWith(`${key}.`)) ? [] : [key];
+}
+
+function encryptedPaths(path: string, value: unknown): string[] {
+  if (value === ENCRYPTED) return [path];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => encryptedPaths(`${path}.${key}`, inner));
 }
 
 /** The missing keys that the workflows need. */

@@ -47,6 +47,7 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   },
   "database.user": { needs: "lower-case letters, digits and _", example: "hockey" },
   "database.name": { needs: "lower-case letters, digits and _", example: "hockey_db" },
+  "database.extensions": { needs: "names of extensions of PostgreSQL", example: "[pg_trgm, unaccent]" },
   proxy: { needs: "the page's domain, or its port", example: "{ domain: bot.example.org }" },
   "proxy.domain": { needs: "a domain that points to the server", example: "bot.example.org" },
   "proxy.port": { needs: "the public port where there is no domain, 1 to 65535", example: "5000" },
@@ -65,10 +66,13 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   "backups.remote": { needs: "a target of rclone, REMOTE:PATH or a directory", example: "offsite:hockey" },
   "backups.recipient": { needs: "a public key of age", example: "age1…" },
   "backups.pingUrl": { needs: "an http(s) address", example: "https://hc-ping.com/…" },
+  "backups.beforeRelease": { needs: "true or false", example: "false" },
   alerts: { needs: "where faults are reported to", example: '{ telegramChat: "-1001234567890" }' },
   "alerts.telegramChat": { needs: "the number of a Telegram chat, or @channel", example: '"-1001234567890"' },
   "alerts.telegramApiUrl": { needs: "the http(s) address of a Bot API", example: "https://api.telegram.org" },
   "alerts.webhook": { needs: "an http(s) address that takes JSON", example: "https://hooks.example.org/bot" },
+  "alerts.pingUrl": { needs: "an http(s) address", example: "https://hc-ping.com/…" },
+  "alerts.warningHours": { needs: "hours, 1 to 720", example: "24" },
   github: {
     needs: "the bot's repository on GitHub",
     example: "{ owner: you, repository: hockey, manage: true }",
@@ -78,6 +82,10 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   "github.branch": { needs: "the branch whose pushes are deployed", example: "main" },
   "github.manage": { needs: "true or false", example: "true" },
   "github.reviewers": {
+    needs: "at most 6 numeric ids of users; https://api.github.com/users/LOGIN shows one",
+    example: "[583231]",
+  },
+  "github.previewReviewers": {
     needs: "at most 6 numeric ids of users; https://api.github.com/users/LOGIN shows one",
     example: "[583231]",
   },
@@ -102,6 +110,14 @@ export const EXPECTED: Record<string, { needs: string; example: string }> = {
   },
 };
 
+/** What is wrong with a value where that is worth saying; all other values are just not valid. */
+export const FAULTS = {
+  credentials:
+    "has a user name, a password or a query in it, which would be stored and shown in clear; leave that out, and let the server in another way: by a key of its own with `github.manage` and the SSH address, or by a key or credentials that you give its user there",
+  login:
+    "has a user name or a password in it, which would be stored and shown in clear; use an address without them",
+};
+
 /** A configuration that cannot be used; `message` lists every fault, a line each. */
 export class ConfigError extends Error {
   readonly faults: string[];
@@ -124,6 +140,7 @@ export function describe(issue: z.core.$ZodIssue): string[] {
   if (issue.code === "invalid_key") {
     return [`${key}: ${issue.issues[0]?.message ?? issue.message}, e.g. LOG_LEVEL`];
   }
+  if (Object.values(FAULTS).includes(issue.message)) return [`${key}: ${issue.message}`];
   const expected = EXPECTED[key] ?? EXPECTED[key.slice(0, key.lastIndexOf("."))];
   const missing = issue.input === undefined;
   const problem = missing ? "is missing; it needs" : "is not valid; it needs";
@@ -140,6 +157,14 @@ function siblings(parent: string): string[] {
 /** @param key of a secret */
 export const storedInClear = (key: string) =>
   `${key}: is stored in clear; set it again with \`pulumi config set --secret ${key}\``;
+
+/** @param path of an encrypted value, or a key with one somewhere in it, that must be plain */
+export function storedSecret(path: string): string {
+  const [, variable] = /^app\.environment\.(.+)$/.exec(path) ?? [];
+  const remedy = `set it again in clear with \`pulumi config set --path ${path}\``;
+  const instead = `remove it with \`pulumi config rm --path ${path}\`, and use \`pulumi config set --path --secret environment.${variable ?? ""}\``;
+  return `${path}: is encrypted, but has to be read without the passphrase; ${variable === undefined ? remedy : instead}`;
+}
 
 /** @param key that nothing else needs */
 export const missingForWorkflows = (key: string) =>

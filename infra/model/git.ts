@@ -1,3 +1,4 @@
+import { parseRepository } from "./addresses.ts";
 import { serverPaths } from "./paths.ts";
 import type { PlainSettings } from "./schema.ts";
 import { shellCommand } from "./ssh.ts";
@@ -15,9 +16,10 @@ const GITHUB_HOST_KEY =
 
 /** Whether the server reads the repository with a key of its own that the stack publishes on GitHub. */
 export function hasRepositoryKey({ app, github }: GitSettings): boolean {
-  const path = /^(?:ssh:\/\/[^/]+\/|[\w.-]+@[\w.-]+:)\/?(.+?)(?:\.git)?\/?$/.exec(app.repository)?.[1];
-  if (!github?.manage || path === undefined) return false;
-  return `/${path}`.toLowerCase().endsWith(`/${github.owner}/${github.repository}`.toLowerCase());
+  const { transport, path = "" } = parseRepository(app.repository) ?? {};
+  if (!github?.manage || transport !== "ssh") return false;
+  const [, name = ""] = /^\/?(.+?)(?:\.git)?\/?$/.exec(path) ?? [];
+  return `/${name}`.toLowerCase().endsWith(`/${github.owner}/${github.repository}`.toLowerCase());
 }
 
 /** GIT_SSH_COMMAND for the scripts on the server: asks nothing, and trusts GitHub and the hosts that its user knows. */

@@ -56,8 +56,14 @@ export const BOT_WAIT_SECONDS = 60;
 export function answerSeconds(startSeconds: number): number {
   return holdSeconds(startSeconds) + 60;
 }
+/** Let's Encrypt gets this long to issue a certificate before an update says that there is none. */
+export const CERTIFICATE_SECONDS = 30;
+/** Days before a certificate's end from which it is a warning; Caddy renews it a month before. */
+export const CERTIFICATE_DAYS = 14;
 /** Answers under way get this long when the proxy itself is stopped. */
 export const PROXY_STOP_SECONDS = 30;
+/** A role that is PostgreSQL's superuser is exchanged within this time, or not at all: some milliseconds for each object. */
+export const DEMOTION_SECONDS = 40;
 /** PostgreSQL gets this long to write everything down; being killed costs it a recovery. */
 export const DATABASE_STOP_SECONDS = 120;
 /** From the start of PostgreSQL, or of Docker after a boot, to its first answer: initdb on a slow disk. */
@@ -75,6 +81,8 @@ export const GIT_SECONDS = 20;
 export const BOT_MEMORY = 512;
 /** PostgreSQL's memory: four times its default shared_buffers (128 MiB). */
 export const DATABASE_MEMORY = 512;
+/** Of that, what PostgreSQL may share among the processes of a query: with Docker's 64, large parallel queries fail. */
+export const DATABASE_SHARED_MEMORY = 256;
 /**
  * Caddy's memory: twice what it has needed with PROXY_REQUESTS and PROXY_UPLOADS, each of the largest size, held at once
  * (230 MiB). A limit that is raised counts at once; Caddy collects its garbage for the old one until it is started again.
@@ -91,10 +99,31 @@ export const BOT_UPLOADS = 32;
 /** Against a fork bomb in the bot or in PostgreSQL; threads count too. */
 export const CONTAINER_PIDS = 256;
 
+/** The server's own cron looks at everything this often. */
+export const HEALTH_MINUTES = 30;
+
 /** Below this much free disk no image is built: a build would fill the disk of the database. */
 export const BUILD_FREE_MB = 1024;
+/**
+ * A build asks the registry for a base image that has not been asked for this long. A registry counts what one address
+ * takes from it, and one that is out of reach must not delay each release.
+ */
+export const BASE_PULL_HOURS = 24;
+/** A registry that is slower than this has failed, and the build takes the base image that is there. */
+export const BASE_PULL_SECONDS = 600;
+/** The registry of an image that is checked for updates gets this long to answer. */
+export const REGISTRY_SECONDS = 20;
+
 /** What a backup or restore must leave free beside what it writes. */
 export const BACKUP_FREE_MB = 256;
+/** A release waits for the backup before it this long; then it goes ahead, and the backup goes on by itself. */
+export const RELEASE_BACKUP_SECONDS = 60;
+/** Backups from before releases are kept for a long weekend, */
+export const RELEASE_BACKUP_DAYS = 3;
+/** and as many of the newest whatever their age: one for each image that a rollback finds. */
+export const RELEASE_BACKUPS = 5;
+/** A table with fewer rows is not judged when it shrinks: a queue or a list of sessions empties every day. */
+export const SHRUNK_LEAST_ROWS = 100;
 /** Images of earlier releases that are kept: how far back a rollback builds nothing. */
 export const KEPT_IMAGES = 5;
 

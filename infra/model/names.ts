@@ -40,6 +40,9 @@ export function upgradedVolume(name: string, major: number): string {
 /** The label that carries the commit on the bot's image and container. */
 export const REVISION_LABEL = "org.opencontainers.image.revision";
 
+/** The label of the bot's image with the images that it was built on: their names, each with its digest where that is known. */
+export const BASES_LABEL = "hockey-delivery.bases";
+
 /** Types of resources, as they stand in URNs. */
 export const TYPES = {
   container: "docker:index/container:Container",
@@ -49,12 +52,14 @@ export const TYPES = {
   command: "command:remote:Command",
   copy: "command:remote:CopyToRemote",
   dockerProvider: "pulumi:providers:docker",
+  stash: "pulumi:index:Stash",
 } as const;
 
 /** Types of the components, as they stand in URNs. `image` was first called a release. */
 export const COMPONENTS = {
   backups: "hockey:index:Backups",
   bot: "hockey:index:Bot",
+  claim: "hockey:index:Claim",
   database: "hockey:index:Database",
   image: "hockey:index:Release",
   network: "hockey:index:Network",
@@ -67,6 +72,7 @@ export const COMPONENTS = {
 export const PARTS = {
   backups: "backups",
   bot: "bot",
+  claim: "claim",
   database: "database",
   github: "github",
   image: "release",
@@ -77,11 +83,17 @@ export const PARTS = {
 
 /** Names of resources that commands look for in the state. */
 export const RESOURCES = {
+  /** The id that the stack's directories on the server are claimed with, and the command that claims them. */
+  id: `${PARTS.claim}-id`,
+  claim: `${PARTS.claim}-directories`,
   /** The command that builds the bot's image. */
   image: `${PARTS.image}-image`,
   /** The data volume; one of another name than usual has that name at its end. */
   data: `${PARTS.database}-data`,
 } as const;
+
+/** The name that tells a stack from the others on a server. */
+export const fullName = (project: string, stack: string) => `${project}/${stack}`;
 
 /** Matches the URN of GitHub's component and of everything in it, as Pulumi's `--exclude` and `--target` take it. */
 export const GITHUB_URN = `**${COMPONENTS.repository}**`;
@@ -101,8 +113,18 @@ export function skipsGitHub(isPreview: boolean): boolean {
   return excludesGitHub() || (isPreview && process.env.PULUMI_OPTION_TARGET === GITHUB_URN);
 }
 
-/** GitHub's environments: the second is for scheduled runs, which wait for no reviewer. */
-export const ENVIRONMENTS = { attended: "production", unattended: "production-unattended" } as const;
+/**
+ * GitHub's environments, which keep the workflows' secrets: the second is for scheduled runs, which wait for no reviewer,
+ * the third for pull requests.
+ */
+export const ENVIRONMENTS = {
+  attended: "production",
+  unattended: "production-unattended",
+  preview: "production-preview",
+} as const;
+
+/** What the workflows call this program's repository. */
+export const INFRA_REPOSITORY = "INFRA_REPOSITORY";
 
 /** The bot's environment variables that the stack itself sets. */
 export const BOT_VARIABLES = [

@@ -1,3 +1,4 @@
+import { withoutDigest } from "./images.ts";
 import { FIRST_VERSIONED_POSTGRES } from "./limits.ts";
 
 /** What this program knows of PostgreSQL's major versions and of their images. */
@@ -24,15 +25,15 @@ const RECOMMENDED = 17;
 /** The major versions that can be upgraded to. */
 export const MAJORS = Object.keys(END_OF_SUPPORT).map(Number);
 
-/** The major version that an image's tag names; undefined for a tag without one, and for a digest. */
+/** The major version that an image's tag names; undefined for a tag without one, and where there is no tag. */
 export function majorOf(image: string): number | undefined {
-  const [, major] = /:(\d+)(?:[.-][\w.-]+)?$/.exec(image) ?? [];
-  return image.includes("@") || major === undefined ? undefined : Number(major);
+  const [, major] = /:(\d+)(?:[.-][\w.-]+)?$/.exec(withoutDigest(image)) ?? [];
+  return major === undefined ? undefined : Number(major);
 }
 
-/** The image of another major version, from the same registry. */
+/** The image of another major version, from the same registry. Its digest is another one, so the new name has none. */
 export function imageOf(present: string, major: number): string {
-  return `${present.replace(/@.*$|:[^/:]*$/, "")}:${major}`;
+  return `${withoutDigest(present).replace(/:[^/:]*$/, "")}:${major}`;
 }
 
 /** Where an image expects its volume inside the container. */

@@ -10,10 +10,14 @@ export interface RunCommandOptions {
   /** Added to this process's environment. */
   env?: Record<string, string>;
   input?: string;
+  /** What follows the input, once it is known; it must not fail. */
+  more?: Promise<string>;
   /** Streams that are shown as they come; a shown standard output is not kept. */
   show?: ("stdout" | "stderr")[];
   /** Seconds after which it is ended. */
   timeout?: number;
+  /** Ends it, and then it has no answer any more. */
+  signal?: AbortSignal;
   /** Is told the process id. */
   started?: (pid: number) => void;
 }
@@ -33,9 +37,13 @@ const PASSED_ON = ["SIGTERM", "SIGHUP"] as const;
 
 /** Runs a program to its end, successful or not. @throws NodeJS.ErrnoException when it cannot be started */
 export function runCommand(command: string, args: string[], options: RunCommandOptions = {}): Promise<Ran> {
-  const { cwd, env, input = "", show = [], timeout } = options;
+  const { cwd, env, input = "", more, show = [], timeout, signal } = options;
   const stdio: StdioOptions = ["pipe", show.includes("stdout") ? "inherit" : "pipe", "pipe"];
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio, signal });
+  // What it has begun itself, such as ssh's kept connection, may have its streams for longer: this process need not wait.
+  signal?.addEventListener("abort", () => {
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+  });
   if (child.pid !== undefined) options.started?.(child.pid);
   const kept = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
@@ -45,7 +53,10 @@ export function runCommand(command: string, args: string[], options: RunCommandO
     });
   }
   // A program that ends before it has read everything says so by its status.
-  child.stdin?.on("error", () => undefined).end(input);
+  const stdin = child.stdin?.on("error", () => undefined);
+  if (more === undefined) stdin?.end(input);
+  else stdin?.write(input);
+  void more?.then((rest) => stdin?.end(rest));
 
   let timedOut = false;
   const timer = timeout && setTimeout(() => (timedOut = child.kill()), timeout * 1000);

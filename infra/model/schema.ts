@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { configError, describe } from "./config-errors.ts";
+import { hasCredentials, hasLogin, isHttpUrl, parseRepository } from "./addresses.ts";
+import { configError, describe, FAULTS } from "./config-errors.ts";
 import { START_SECONDS } from "./limits.ts";
 import { BOT_VARIABLES, dockerNames, FIRST_BOT } from "./names.ts";
 
@@ -7,6 +8,12 @@ import { BOT_VARIABLES, dockerNames, FIRST_BOT } from "./names.ts";
  * The shape of a stack's configuration, its defaults and its checks. Commands, which need no secret, read it here and do
  * not load Pulumi's SDK.
  */
+
+/** Stands for a value that is stored encrypted: reading it takes the passphrase. */
+export const ENCRYPTED = "[secret]";
+
+/** Keys among plain ones whose values may be encrypted all the same: these addresses are of use to all who know them. */
+export const MAY_BE_SECRET = ["alerts.pingUrl", "alerts.webhook", "backups.pingUrl"];
 
 const port = z.coerce.number().int().min(1).max(65535);
 const directory = z.string().regex(/^(\/[A-Za-z0-9._-]+){2,}$/);
@@ -18,10 +25,15 @@ const secretLine = (least: number, most: number) =>
     .max(most)
     .regex(/^[^\r\n\0]*$/);
 
-/** An image with a version: `latest`, explicit or implied, means another program on every server. */
+/**
+ * An image with a version: `latest`, explicit or implied, means another program on every server. A digest beside the tag
+ * fixes the image; the tag then says which version it is.
+ */
 const image = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9./_-]*(:[0-9]+\/[a-z0-9./_-]+)?(:(?!latest$)[\w][\w.-]*|@sha256:[0-9a-f]{64})$/);
+  .regex(
+    /^[a-z0-9][a-z0-9./_-]*(:[0-9]+\/[a-z0-9./_-]+)?(?=[:@])(:(?!latest(@|$))[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?$/,
+  );
 
 const environment = z.record(
   z
@@ -53,7 +65,8 @@ const Server = z.strictObject({
 const App = z.strictObject({
   repository: z
     .string()
-    .regex(/^(https:\/\/(?![^/]*:[^/]*@)\S+|ssh:\/\/\S+|[\w.-]+@[\w.-]+:\S+|(\/[\w.-]+)+)$/),
+    .refine((text) => !hasCredentials(text), { error: FAULTS.credentials, abort: true })
+    .refine((text) => parseRepository(text) !== undefined),
   branch: z
     .string()
     .regex(/^[A-Za-z0-9][\w./-]*$/)
@@ -75,6 +88,10 @@ const Database = z.strictObject({
     .optional(),
   user: identifier.default("hockey"),
   name: identifier.default("hockey_db"),
+  extensions: z
+    .array(z.string().regex(/^[a-z_][a-z0-9_-]{0,62}$/))
+    .max(50)
+    .default([]),
 });
 
 const Proxy = z.strictObject({
@@ -86,7 +103,13 @@ const Proxy = z.strictObject({
   image: image.default("caddy:2"),
 });
 
-const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ""));
+/** @param instead what may stand for an address, too */
+const httpUrl = (instead?: string) =>
+  z
+    .string()
+    .refine((text) => !hasLogin(text), { error: FAULTS.login, abort: true })
+    .refine((text) => text === instead || isHttpUrl(text));
+const withoutLastSlash = (url: string) => url.replace(/\/+$/, "");
 
 /** Whether a text is five fields that every cron understands, with values that occur. */
 function isSchedule(text: string): boolean {
@@ -129,10 +152,8 @@ const Backups = z.strictObject({
     .string()
     .regex(/^age1[02-9ac-hj-np-z]{58}$/)
     .optional(),
-  pingUrl: z
-    .string()
-    .regex(/^https?:\/\/[^\s"\\]+$/)
-    .optional(),
+  pingUrl: httpUrl(ENCRYPTED).optional(),
+  beforeRelease: z.boolean().default(true),
 });
 
 const Alerts = z.strictObject({
@@ -140,9 +161,14 @@ const Alerts = z.strictObject({
     .string()
     .regex(/^(-?[1-9][0-9]*|@[A-Za-z]\w{3,})$/)
     .optional(),
-  telegramApiUrl: httpUrl.default("https://api.telegram.org"),
-  webhook: httpUrl.optional(),
+  telegramApiUrl: httpUrl().transform(withoutLastSlash).default("https://api.telegram.org"),
+  webhook: httpUrl(ENCRYPTED).transform(withoutLastSlash).optional(),
+  pingUrl: httpUrl(ENCRYPTED).optional(),
+  warningHours: z.coerce.number().int().min(1).max(720).default(24),
 });
+
+/** Ids of users; GitHub takes no more of them for one environment. */
+const reviewers = z.array(z.coerce.number().int().positive()).max(6).default([]);
 
 const GitHub = z.strictObject({
   owner: z.string().regex(/^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}$/),
@@ -152,7 +178,8 @@ const GitHub = z.strictObject({
     .regex(/^[A-Za-z0-9][\w./-]*$/)
     .default("main"),
   manage: z.boolean().default(false),
-  reviewers: z.array(z.coerce.number().int().positive()).max(6).default([]),
+  reviewers,
+  previewReviewers: reviewers,
   infraRepository: z
     .string()
     .regex(/^[A-Za-z0-9-]+\/[\w.-]+$/)
@@ -217,18 +244,20 @@ export type Secret = z.infer<typeof Secret>;
 export type ServerSettings = Plain["server"];
 /** Where the bot comes from and how it is reached inside its network. */
 export type AppSettings = Plain["app"];
-/** The database's image, role and name, and the volume with its data where that is not the usual one. */
+/** The database's image, role, name and extensions, and the volume with its data where that is not the usual one. */
 export type DatabaseSettings = Plain["database"];
 /** The public side: either a domain with TLS on 80 and 443, or plain HTTP on `port`. */
 export type ProxySettings = Plain["proxy"];
 /** When backups are made, how many are kept, and where else they go. `schedule` is in the server's time zone. */
 export type BackupSettings = Plain["backups"];
-/** Where `./delivery health` reports to; nowhere when neither a chat nor a webhook is set. */
+/** Where health checks report to, and after how many hours a warning is reported. */
 export type AlertSettings = Plain["alerts"];
 /** The bot's repository on GitHub, and whether the stack manages its secrets, environments and workflow files. */
 export type GitHubSettings = NonNullable<Plain["github"]>;
 /** The keys that hold secrets. */
 export const SECRET_KEYS = Object.keys(Secret.shape) as (keyof Secret)[];
+/** The keys of the plain part. */
+export const PLAIN_KEYS = Object.keys(Plain.shape);
 
 /** The plain keys, which commands read; before the first deploy `commit` is missing. */
 export type PlainSettings = z.infer<typeof PlainConfig>;

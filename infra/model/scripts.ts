@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { INSTALLED, serverPaths } from "./paths.ts";
 import { type FactName, factsByName, type StackSettings } from "./server-settings.ts";
+import { shellCommand } from "./ssh.ts";
 
 /**
  * How the scripts of scripts/server/ are called: with arguments by name, through the environment.
@@ -23,35 +24,75 @@ interface Script {
 }
 
 const GATE = ["PROXY", "GATE", "HOLD_SECONDS", "DRAIN_SECONDS"] as const;
-const HEALTH = ["BOT", "PROXY", "PAGE", "GATE", "START_SECONDS", "CONTAINER_PIDS"] as const;
+const HEALTH = ["BOT", "PROXY", "PAGE", "GATE", "START_SECONDS", "CONTAINER_PIDS", "SECRET_TEXTS"] as const;
 const STANDSTILL = ["RESTORE_JOURNAL", "UPGRADE_JOURNAL", "STANDSTILL_STAGES"] as const;
 
 /** Every script, with the names that it takes. */
 export const SCRIPTS = {
+  /** Says why there is no certificate for the domain. */
+  "await-certificate.sh": {
+    facts: [
+      ...(["PROXY", "CADDYFILE", "CERTIFICATES", "DOMAIN", "CERTIFICATE_SECONDS", "UNCERTIFIED"] as const),
+      ...(["BOT", "SECRET_TEXTS"] as const),
+    ],
+    installed: true,
+  },
   /** Waits until the bot (`bot`) or PostgreSQL (`database`) is healthy. */
   "await-healthy.sh": {
     facts: [...HEALTH, "DATABASE_CONTAINER", "ROLE", "DATABASE", "READY_SECONDS"],
     installed: true,
   },
-  "backup-db.sh": { facts: [], installed: true },
+  "backup-db.sh": { facts: [], optional: ["STACK", "STACK_ID"], installed: true },
   "build-image.sh": {
     facts: [
       ...(["REPOSITORY", "GIT_SSH", "MIRROR", "BUILD_LOG", "BUILD_LOCK", "REVISION_LABEL"] as const),
-      ...(["BUILD_FREE_MB", "KEPT_IMAGES"] as const),
+      ...(["BUILD_FREE_MB", "KEPT_IMAGES", "CLAIM", "BOT", "SECRET_TEXTS"] as const),
+      ...(["DEPLOY_PATH", "SETTINGS_FILE"] as const),
+      ...(["BASE_PULLS", "BASE_PULL_HOURS", "BASE_PULL_SECONDS", "BASES_LABEL"] as const),
     ],
     own: ["IMAGE", "COMMIT"],
+    optional: ["STACK", "STACK_ID"],
     installed: true,
   },
-  "check-files.sh": { facts: ["DEPLOY_PATH", "MANIFEST", "REPOSITORY_KEY"] },
+  /** `look`, `tell` or `cron`; on standard input come the caller's own verdicts. */
+  "check-health.sh": {
+    facts: [
+      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "GATE", "CERTIFICATES", "REVISION_LABEL", "HOST"] as const),
+      ...(["PORT", "HEALTH_PATH", "PUBLIC_PORT", "DOMAIN", "ROLE", "DATABASE", "DATABASE_PORT"] as const),
+      ...(["BOT_API_URL", "BACKUP_MANIFEST", "BACKUP_LOG", "BACKUP_GAP_SECONDS", "REMOTE"] as const),
+      ...(["BUILD_FREE_MB", "HOLD_SECONDS", "UPGRADE_HOLD_SECONDS", "RESTORE_JOURNAL"] as const),
+      ...(["UPGRADE_JOURNAL", "SWAP_LOCK", "DRIFT", "IMAGE_UPDATES", "HEALTH"] as const),
+      ...(["HEALTH_DIRECTORY", "HEALTH_MINUTES", "WARNING_HOURS", "DEPLOY_PATH", "SETTINGS_FILE"] as const),
+      ...(["SECRET_TEXTS", "CERTIFICATE_DAYS"] as const),
+    ],
+    /** The caller's time in seconds since 1970; `yes` for the facts as JSON, too. */
+    optional: ["CALLER_TIME", "REPORT"],
+    installed: true,
+  },
+  "check-files.sh": { facts: ["DEPLOY_PATH", "MANIFEST", "REPOSITORY_KEY", "SETTINGS_FILE", "CLAIM"] },
+  "check-images.sh": {
+    facts: [
+      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "DATABASE_IMAGE", "PROXY_IMAGE", "BASES_LABEL"] as const),
+      ...(["IMAGE_UPDATES", "REGISTRY_SECONDS"] as const),
+    ],
+    installed: true,
+  },
   "check-server.sh": {
     facts: [
-      ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "MANIFEST", "DRIFTED"] as const),
-      ...(["UPGRADE_JOURNAL", "BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL", "VOLUME"] as const),
-      ...(["SWAP_DIRECTORY", "HOLD_SECONDS", "SWITCHING_STAGE"] as const),
+      ...(["DEPLOY_PATH", "BACKUP_PATH", "SETTINGS_FILE", "MANIFEST", "DRIFTED", "UNCERTIFIED"] as const),
+      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "REVISION_LABEL", "VOLUME", "BIN"] as const),
+      ...(["RESTORE_JOURNAL", "UPGRADE_JOURNAL", "SWAP_LOCK", "HOLD_SECONDS", "SWITCHING_STAGE"] as const),
+      ...(["DATABASE_IMAGE", "EXTENSIONS"] as const),
       ...(["REPOSITORY", "MIRROR", "GIT_SSH", "GIT_SECONDS"] as const),
+      ...(["CLAIM", "BACKUP_CLAIM", "NETWORK", "ROLE", "DATABASE"] as const),
     ],
-    own: ["COMMIT", "KEY"],
+    own: ["STACK", "COMMIT", "KEY"],
     optional: ["MAJOR"],
+  },
+  /** `claim` or `release`. */
+  "claim-directories.sh": {
+    facts: ["DEPLOY_PATH", "BACKUP_PATH", "CLAIM", "BACKUP_CLAIM"],
+    own: ["STACK", "STACK_ID"],
   },
   "find-commit.sh": {
     facts: ["REPOSITORY", "BRANCH", "MIRROR", "GIT_SSH", "GIT_SECONDS"],
@@ -59,32 +100,31 @@ export const SCRIPTS = {
   },
   "hold-requests.sh": { facts: GATE, installed: true },
   /** `install` or `remove`, then the deploy path: a removal needs nothing else. */
-  "install-backup-cron.sh": { facts: ["BIN", "BACKUP_LOG"], optional: ["SCHEDULE"], installed: true },
+  "install-backup-cron.sh": {
+    facts: ["BIN", "BACKUP_LOG", "HEALTH_DIRECTORY"],
+    optional: ["SCHEDULE", "HEALTH_MINUTES"],
+    installed: true,
+  },
   /** `install` or `remove`; the archive comes after the script. */
   "install-files.sh": {
     facts: [
       ...(["DEPLOY_PATH", "BACKUP_PATH", "MANIFEST"] as const),
-      ...(["HEALTHY_FINGERPRINTS", "HEALTH", "DRIFT", "DRIFTED"] as const),
+      ...(["HEALTHY_FINGERPRINTS", "HEALTH_DIRECTORY", "HEALTH", "DRIFT", "DRIFTED", "UNCERTIFIED"] as const),
+      ...(["BASE_PULLS", "IMAGE_UPDATES"] as const),
     ],
   },
   /** `make` or `remove`, then the file. */
   "make-repository-key.sh": { facts: [], installed: true },
+  /** The settings file, then `own` or `recover`. */
+  "own-database.sh": { facts: [], installed: true },
   "reload-proxy.sh": { facts: ["PROXY", "CADDYFILE"], installed: true },
-  "report-status.sh": {
-    facts: [
-      ...(["BOT", "DATABASE_CONTAINER", "PROXY", "GATE", "CERTIFICATES", "REVISION_LABEL"] as const),
-      ...(["PORT", "HEALTH_PATH", "PUBLIC_PORT", "DOMAIN", "ROLE", "DATABASE"] as const),
-      ...(["DATABASE_PORT", "BACKUP_MANIFEST", "DRIFT", "HEALTH"] as const),
-    ],
-    /** `yes`: the bot's token comes first. */
-    optional: ["WITH_TOKEN"],
-  },
   "restart-bot.sh": {
-    facts: [...GATE, ...HEALTH, ...STANDSTILL],
+    facts: [...GATE, ...HEALTH, ...STANDSTILL, "SWAP_LOCK", "PROBATION_SECONDS"],
   },
   "restore-db.sh": { facts: [], optional: ["BACKUP"], installed: true },
-  "set-password.sh": { facts: ["DATABASE_CONTAINER", "ROLE", "DATABASE"], installed: true },
-  "show-logs.sh": { facts: [], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
+  "save-image.sh": { facts: ["BOT", "REVISION_LABEL"], optional: ["COMMIT"] },
+  "set-password.sh": { facts: ["DATABASE_CONTAINER", "ROLE"], installed: true },
+  "show-logs.sh": { facts: ["BOT", "SECRET_TEXTS"], own: ["CONTAINER", "LOG_LINES"], optional: ["FOLLOW"] },
   /** `begin`, `abandon`, `verdict`, `recover` or `remove`. */
   "swap-bot.sh": {
     facts: [
@@ -92,8 +132,8 @@ export const SCRIPTS = {
       ...HEALTH,
       ...STANDSTILL,
       ...(["MAKE_SECONDS", "PROBATION_SECONDS", "BOT_STOP_SECONDS", "SWITCHING_STAGE"] as const),
-      ...(["DATABASE_CONTAINER", "ROLE", "DATABASE", "PASSWORD_SOURCE"] as const),
-      ...(["SWAP_DIRECTORY", "SWAP_VERDICT", "HEALTHY_FINGERPRINTS"] as const),
+      ...(["DATABASE_CONTAINER", "ROLE", "PASSWORD_SOURCE"] as const),
+      ...(["SWAP_DIRECTORY", "SWAP_LOCK", "SWAP_JOURNAL", "SWAP_VERDICT", "HEALTHY_FINGERPRINTS"] as const),
     ],
     optional: ["CONTAINER_ID"],
     installed: true,
@@ -156,18 +196,26 @@ export function installedScripts(): ScriptName[] {
   return (Object.keys(SCRIPTS) as ScriptName[]).filter((script) => "installed" in SCRIPTS[script]);
 }
 
-/** A script whose `source` lines of scripts/server/lib/ are replaced by those files. */
+/** A script that needs no file beside it: those of scripts/server/lib/ that it takes are in its text. */
 export function bundle(script: ScriptName): string {
   return inline(readFileSync(join(SERVER_SCRIPTS, script), "utf8"), (lib) =>
     readFileSync(join(SERVER_SCRIPTS, "lib", lib), "utf8"),
   );
 }
 
-/** Replaces each line `source "${BASH_SOURCE[0]%/*}/lib/NAME.sh"` by what `read` gives for NAME.sh. */
+/**
+ * Replaces each line `source "${BASH_SOURCE[0]%/*}/lib/NAME.sh"` by what `read` gives for NAME.sh, and in that each line
+ * `VARIABLE=$(<"${BASH_SOURCE[0]%/*}/FILE")` by one that has the text of FILE.
+ */
 export function inline(text: string, read: (lib: string) => string): string {
-  return text.replace(/^source "\$\{BASH_SOURCE\[0\]%\/\*\}\/lib\/([\w-]+\.sh)"$/gm, (_, lib: string) =>
-    read(lib).trimEnd(),
-  );
+  return text
+    .replace(/^source "\$\{BASH_SOURCE\[0\]%\/\*\}\/lib\/([\w-]+\.sh)"$/gm, (_, lib: string) =>
+      read(lib).trimEnd(),
+    )
+    .replace(
+      /^(\w+)=\$\(<"\$\{BASH_SOURCE\[0\]%\/\*\}\/([\w.-]+)"\)$/gm,
+      (_, variable: string, file: string) => `${variable}=${shellCommand([read(file).trimEnd()])}`,
+    );
 }
 
 /** Where an installed script is on the server, below the deploy path. */

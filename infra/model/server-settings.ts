@@ -1,21 +1,29 @@
 import { gitSsh, hasRepositoryKey } from "./git.ts";
-import { RESTORE_STAGES, STANDSTILL_STAGES, SWITCHING_STAGE, UPGRADE_STAGES } from "./journal.ts";
+import {
+  DEMOTION_STAGES,
+  RESTORE_STAGES,
+  STANDSTILL_STAGES,
+  SWITCHING_STAGE,
+  UPGRADE_STAGES,
+} from "./journal.ts";
 import * as limits from "./limits.ts";
-import { dockerNames, REVISION_LABEL } from "./names.ts";
+import { BASES_LABEL, dockerNames, REVISION_LABEL } from "./names.ts";
 import { IN_CONTAINER, INSTALLED, serverPaths } from "./paths.ts";
 import { DATA_DIRECTORY, DATABASE_PORT, VERSIONED_DATA_DIRECTORY } from "./postgres.ts";
+import { longestGap } from "./schedule.ts";
 import { databaseVolume, type PlainSettings } from "./schema.ts";
 
 /** The part of a configuration that the facts of a stack follow from. */
-export type StackSettings = Omit<PlainSettings, "commit" | "alerts">;
+export type StackSettings = Omit<PlainSettings, "commit">;
 
 /**
  * The facts of a stack for the scripts on the server: every name, path and limit that one of them needs. An installed
  * script reads them from the settings file; an uploaded script gets by name those that it needs (scripts.ts). Secrets do
- * not belong here: names are in the process list. The exception is `pingUrl`, which no uploaded script may take.
+ * not belong here: names are in the process list. The exceptions are the addresses of alerts, which no uploaded script
+ * may take.
  */
 export function stackFacts(settings: StackSettings) {
-  const { name, server, app, database, proxy, backups } = settings;
+  const { name, server, app, database, proxy, backups, alerts } = settings;
   const docker = dockerNames(name);
   const { repositoryKey, ...paths } = serverPaths(server);
   return {
@@ -25,6 +33,7 @@ export function stackFacts(settings: StackSettings) {
     // No key of the stack's where the server reads the repository without one.
     repositoryKey: hasRepositoryKey(settings) ? repositoryKey : "",
     settingsFile: INSTALLED.settings,
+    host: server.host,
     gate: IN_CONTAINER.gate,
     caddyfile: IN_CONTAINER.caddyfile,
     certificates: IN_CONTAINER.certificates,
@@ -34,7 +43,10 @@ export function stackFacts(settings: StackSettings) {
     proxy: docker.proxy,
     network: docker.network,
     volume: databaseVolume(settings),
+    databaseImage: database.image,
+    proxyImage: proxy.image,
     revisionLabel: REVISION_LABEL,
+    basesLabel: BASES_LABEL,
     repository: app.repository,
     branch: app.branch,
     gitSsh: gitSsh(settings),
@@ -43,9 +55,11 @@ export function stackFacts(settings: StackSettings) {
     page: `${app.port}${app.healthPath}`,
     // Where the proxy serves on the server itself: with a domain, port 80 sends to the page.
     publicPort: proxy.domain === undefined ? proxy.port : 80,
-    domain: proxy.domain ?? "",
+    // As Caddy names the files of its certificate.
+    domain: (proxy.domain ?? "").toLowerCase(),
     role: database.user,
     database: database.name,
+    extensions: database.extensions.join(" "),
     databasePort: DATABASE_PORT,
 
     retentionDays: backups.retentionDays,
@@ -54,6 +68,15 @@ export function stackFacts(settings: StackSettings) {
     remote: backups.remote ?? "",
     recipient: backups.recipient ?? "",
     pingUrl: backups.pingUrl ?? "",
+    backupGapSeconds: longestGap(backups.schedule),
+
+    telegramChat: alerts.telegramChat ?? "",
+    telegramApiUrl: alerts.telegramApiUrl,
+    webhook: alerts.webhook ?? "",
+    alertPingUrl: alerts.pingUrl ?? "",
+    warningHours: alerts.warningHours,
+    // The bot's own, since its own updates are counted.
+    botApiUrl: app.environment.TELEGRAM_API_URL ?? alerts.telegramApiUrl,
 
     secretsMount: IN_CONTAINER.secrets,
     passwordFile: IN_CONTAINER.password,
@@ -62,6 +85,7 @@ export function stackFacts(settings: StackSettings) {
 
     restoreStages: RESTORE_STAGES.join(" "),
     upgradeStages: UPGRADE_STAGES.join(" "),
+    demotionStages: DEMOTION_STAGES.join(" "),
     standstillStages: STANDSTILL_STAGES.join("|"),
     switchingStage: SWITCHING_STAGE,
 
@@ -72,14 +96,24 @@ export function stackFacts(settings: StackSettings) {
     probationSeconds: limits.PROBATION_SECONDS,
     holdSeconds: limits.holdSeconds(app.startSeconds),
     upgradeHoldSeconds: limits.UPGRADE_HOLD_SECONDS,
+    demotionSeconds: limits.DEMOTION_SECONDS,
+    certificateSeconds: limits.CERTIFICATE_SECONDS,
+    certificateDays: limits.CERTIFICATE_DAYS,
     databaseStopSeconds: limits.DATABASE_STOP_SECONDS,
     readySeconds: limits.READY_SECONDS,
     gitSeconds: limits.GIT_SECONDS,
+    healthMinutes: limits.HEALTH_MINUTES,
     databaseMemory: limits.DATABASE_MEMORY,
     containerPids: limits.CONTAINER_PIDS,
     buildFreeMb: limits.BUILD_FREE_MB,
     backupFreeMb: limits.BACKUP_FREE_MB,
+    releaseBackups: limits.RELEASE_BACKUPS,
+    releaseBackupDays: limits.RELEASE_BACKUP_DAYS,
+    leastRows: limits.SHRUNK_LEAST_ROWS,
     keptImages: limits.KEPT_IMAGES,
+    basePullHours: limits.BASE_PULL_HOURS,
+    basePullSeconds: limits.BASE_PULL_SECONDS,
+    registrySeconds: limits.REGISTRY_SECONDS,
     firstVersionedPostgres: limits.FIRST_VERSIONED_POSTGRES,
   };
 }

@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename } from "node:path";
 import type { ServerSettings } from "./schema.ts";
 import { digest } from "./digest.ts";
 
@@ -8,47 +19,101 @@ import { digest } from "./digest.ts";
  * directory, so that no path of one machine gets into the stack's state.
  */
 
-/** Directory for the control socket and the deploy key; ignored by git but for its .gitignore. */
+/** Directory for the control sockets and the deploy keys; ignored by git but for its .gitignore. */
 const DIRECTORY = ".ssh";
-/** Where the program puts the deploy key. */
-export const DEPLOY_KEY = `${DIRECTORY}/deploy_key`;
+/** What the name of every key's file begins with: workflows remove them all. */
+export const DEPLOY_KEYS = `${DIRECTORY}/deploy_key`;
+/** Where the deploy key of a stack is. */
+export const deployKeyFile = (stack: string) => `${DEPLOY_KEYS}.${stack}`;
+/** Beside it, where a command has put it there: which encrypted text it comes from. */
+const originFile = (stack: string) => `${DEPLOY_KEYS}_origin.${stack}`;
+/** What the sockets of a stack begin with. */
+const socketsOf = (stack: string) => `${digest(stack).slice(0, 8)}-`;
 
 /** The options, without host and user. The host key is pinned inside them, so that no known_hosts file is needed. */
-export function sshOptions(server: ServerSettings, withKey: boolean): string[] {
+export function sshOptions(server: ServerSettings, stack: string, withKey: boolean): string[] {
   const pin = digest(server.hostKey).slice(0, 8);
   const options = {
     BatchMode: "yes",
     ConnectTimeout: "10",
     ServerAliveInterval: "15",
     // One connection for everything that an update asks of Docker: each question would dial anew, and sshd's
-    // MaxStartups drops connections that come too fast. It closes by itself.
+    // MaxStartups drops connections that come too fast. It closes by itself. Another stack's may have another key.
     ControlMaster: "auto",
-    ControlPath: `${DIRECTORY}/${pin}-%C`,
+    ControlPath: `${DIRECTORY}/${socketsOf(stack)}${pin}-%C`,
     ControlPersist: "20",
     // Only the pinned key counts. KnownHostsCommand (OpenSSH 8.5, 2021) gives it without a file.
     StrictHostKeyChecking: "yes",
     UserKnownHostsFile: "/dev/null",
     GlobalKnownHostsFile: "/dev/null",
     KnownHostsCommand: `/bin/echo %H ${server.hostKey}`,
-    ...(withKey && { IdentityFile: DEPLOY_KEY, IdentitiesOnly: "yes" }),
+    ...(withKey && { IdentityFile: deployKeyFile(stack), IdentitiesOnly: "yes" }),
   };
   return Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
 /** Arguments of OpenSSH for one command on the server. */
-export function sshArguments(server: ServerSettings, withKey: boolean, words: string[]): string[] {
+export function sshArguments(
+  server: ServerSettings,
+  { stack, withKey }: { stack: string; withKey: boolean },
+  words: string[],
+): string[] {
   const { host, port, user } = server;
-  return [...sshOptions(server, withKey), "-p", String(port), "-l", user, host, shellCommand(words)];
+  const options = sshOptions(server, stack, withKey);
+  return [...options, "-p", String(port), "-l", user, host, shellCommand(words)];
 }
 
-/** Puts the deploy key where `sshOptions` says; without one it removes an older one, and ssh asks ssh-agent. */
-export function writeDeployKey(key: string | undefined): void {
-  const present = existsSync(DEPLOY_KEY) ? readFileSync(DEPLOY_KEY, "utf8") : undefined;
-  if (present === key) return;
-  // A connection that the old key opened goes too: another key must prove itself anew.
-  mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
-  for (const entry of readdirSync(DIRECTORY)) if (entry !== ".gitignore") rmSync(`${DIRECTORY}/${entry}`);
-  if (key !== undefined) writeFileSync(DEPLOY_KEY, key, { mode: 0o600 });
+/**
+ * Puts a stack's deploy key where `sshOptions` says; without one it removes an older one, and ssh asks ssh-agent.
+ *
+ * @param origin the digest of the encrypted text that the key comes from, where that is known
+ */
+export function writeDeployKey(stack: string, key: string | undefined, origin?: string): void {
+  const file = deployKeyFile(stack);
+  if (read(file) !== key) {
+    mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
+    // A connection that the old key opened goes too: another key must prove itself anew.
+    for (const entry of readdirSync(DIRECTORY))
+      if (entry.startsWith(socketsOf(stack))) rmSync(`${DIRECTORY}/${entry}`);
+    for (const old of [file, originFile(stack)]) rmSync(old, { force: true });
+    if (key !== undefined)
+      replace(file, (path) => {
+        writeFileSync(path, key, { mode: 0o600 });
+      });
+  }
+  if (key === undefined) return;
+  linkEarlier(stack);
+  if (origin !== undefined) writeFileSync(originFile(stack), origin, { mode: 0o600 });
+}
+
+/** Whether the deploy key of a stack is there and comes from the encrypted text with this digest; then it is ready. */
+export function findDeployKey(stack: string, origin: string): boolean {
+  const isThere = existsSync(deployKeyFile(stack)) && read(originFile(stack)) === origin;
+  if (isThere) linkEarlier(stack);
+  return isThere;
+}
+
+/** States of earlier versions name one file for all stacks: it leads to the key of the stack that was used last. */
+function linkEarlier(stack: string): void {
+  replace(DEPLOY_KEYS, (path) => {
+    symlinkSync(basename(deployKeyFile(stack)), path);
+  });
+}
+
+/** Another command that runs meanwhile sees the old file or the new one. */
+function replace(file: string, make: (path: string) => void): void {
+  const fresh = `${file}.${process.pid}.new`;
+  make(fresh);
+  renameSync(fresh, file);
+}
+
+const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : undefined);
+
+/** What tells a host key for people, as ssh-keygen -l prints it. */
+export function fingerprint(hostKey: string): string {
+  const [, blob = ""] = hostKey.split(" ");
+  const hash = createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64");
+  return `SHA256:${hash.replace(/=+$/, "")}`;
 }
 
 /** ssh's own exit status for "no connection"; also given where ssh itself was ended. */

@@ -7,26 +7,39 @@ import { openStack, type Stack } from "../stack.ts";
 
 export default define({
   details:
-    "Builds the commit's image on the server while the old release runs, then swaps the bot while the proxy holds the requests. If the new release does not become healthy, the last good one comes back.",
+    "Builds the commit's image on the server and backs the database up while the old release runs, then swaps the bot while the proxy holds the requests. If the new release does not become healthy, the last good one comes back.",
   positionals: {
     commit: {
       type: "string",
       describe: "A commit, branch or tag of the bot's repository; else the newest commit of `app.branch`",
     },
   },
-  options: RELEASE_OPTIONS,
+  options: {
+    ...RELEASE_OPTIONS,
+    "new-server": {
+      type: "boolean",
+      default: false,
+      describe: "Make everything anew where `server.host` shows a server without this stack, and do not ask",
+    },
+    backup: {
+      type: "boolean",
+      default: true,
+      describe: "Back up the database first, unless `backups.beforeRelease` is false; --no-backup does not",
+    },
+  },
   examples: {
     deploy: "release the newest commit of `app.branch`",
     "deploy 4f2c91e": "release that commit",
-    "deploy --stack staging": "release to the stack that Pulumi.staging.yaml describes",
+    "deploy --no-backup": "release it although the database cannot be backed up",
   },
   exits: { 1: "failed; the last good release is back, or nothing was changed", ...RELEASE_EXITS },
-  async run({ stack: name, commit: wanted, ...options }) {
+  async run({ stack: name, commit: wanted, "new-server": newServer, backup: isWanted, ...options }) {
     const stack = openStack(name);
-    const { server } = stack.settings;
+    const { server, backups } = stack.settings;
+    const backup = isWanted && backups.beforeRelease;
     const commit = await findCommit(stack, wanted);
     console.log(`deploying ${short(commit)} to ${stack.name} (${server.host})`);
-    await release(stack, { config: { commit }, verb: "deploy", ...options });
+    await release(stack, { config: { commit }, verb: "deploy", newServer, backup, ...options });
     return undefined;
   },
 });

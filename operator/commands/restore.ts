@@ -1,6 +1,6 @@
-import { createInterface } from "node:readline/promises";
 import { type DatabaseScript, runDatabaseScript } from "../database/scripts.ts";
 import { EXIT, OperatorError, define } from "../command.ts";
+import { confirmed } from "../confirm.ts";
 import { openStack, type Stack } from "../stack.ts";
 
 export default define({
@@ -57,14 +57,4 @@ async function removeReplaced(stack: Stack, yes: boolean): Promise<void> {
 
 async function call(stack: Stack, what: Omit<DatabaseScript, "script">): Promise<void> {
   await runDatabaseScript(stack, { script: "restore-db.sh", ...what }, { show: ["stdout"] });
-}
-
-async function confirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) return false;
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await terminal.question(`${question} (yes/no) `)).trim() === "yes";
-  } finally {
-    terminal.close();
-  }
 }

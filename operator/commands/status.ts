@@ -1,8 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { judge } from "../health/checks.ts";
 import { ago } from "../health/figures.ts";
-import { type ContainerReport, readReport, type Report } from "../health/report.ts";
+import { type ContainerReport, look, type Look, type Report } from "../health/look.ts";
 import { define } from "../command.ts";
 import { HISTORY_COLUMNS, historyRow } from "../release/history-table.ts";
 import { newestUpdates, type Update } from "../pulumi.ts";
@@ -40,17 +39,17 @@ export default define({
   exits: { 1: "the server could not be asked" },
   async run({ stack: name, html, json }) {
     const stack = openStack(name);
-    const [report, history] = await Promise.all([
-      readReport(new Server(stack)),
+    const [seen, history] = await Promise.all([
+      look(new Server(stack), stack.settings, { reports: true }),
       newestUpdates(stack, RELEASES, HISTORY_SECONDS).catch((error: unknown) => (error as Error).message),
     ]);
-    const view = viewOf(stack, report, history, new Date());
+    const view = viewOf(stack, seen, history, new Date());
     if (html !== undefined) {
       const columns = { containerColumns: CONTAINER_COLUMNS, releaseColumns: HISTORY_COLUMNS };
       writeFileSync(html, statusPage({ ...view, ...columns }));
       console.log(`written to ${html}`);
     } else if (json) {
-      console.log(JSON.stringify({ ...view, report }, null, 2));
+      console.log(JSON.stringify({ ...view, report: seen.report }, null, 2));
     } else {
       console.log(view.title);
       console.log(heading("Checks"));
@@ -65,13 +64,14 @@ export default define({
 });
 
 /** @param history the stack's newest updates, or why they cannot be read */
-function viewOf({ name, settings }: Stack, report: Report, history: Update[] | string, now: Date) {
+function viewOf({ name, settings }: Stack, seen: Look, history: Update[] | string, now: Date) {
+  const { verdicts, report } = seen;
   const updates = typeof history === "string" ? [] : history;
   return {
     title: `${settings.name} on ${settings.server.host} (stack ${name})`,
     time: now.toISOString(),
-    verdicts: judge(report, settings, now),
-    containers: report.containers.map((container) => containerRow(container, report)),
+    verdicts,
+    containers: report?.containers.map((container) => containerRow(container, report)) ?? [],
     releases: updates.map(historyRow),
     note:
       typeof history === "string" ? history : updates.length === 0 ? "Nothing has been released yet." : "",

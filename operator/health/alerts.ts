@@ -1,62 +1,47 @@
-import type { AlertSettings } from "../../infra/model/schema.ts";
-import type { Verdict } from "./checks.ts";
-import type { AlertState } from "./report.ts";
+import { type AlertSettings, ENCRYPTED } from "../../infra/model/schema.ts";
+import type { Verdict } from "./verdict.ts";
 
-/** Seconds within which a channel, or Telegram, must answer. */
+/** What only a machine beside the server can tell: that the server does not answer. All else the server tells itself. */
+
+/** Seconds within which a channel must answer. */
 const SECONDS = 15;
-/** Characters; Telegram's own limit is 4096. */
-const LONGEST_MESSAGE = 4000;
 
-/** What has changed since the last run; each change is reported once. */
 interface News {
+  text: string;
   broken: Verdict[];
-  /** Names of checks that failed in the last run and do no more. */
+  /** Names of checks that do not fail any more. */
   recovered: string[];
 }
 
-/** What has changed; warnings are shown, but raise no alert. */
-export function findNews(verdicts: Verdict[], last: AlertState | null): News {
-  const known = last?.failing ?? {};
-  const failing = verdicts.filter(({ level }) => level === "critical");
-  return {
-    broken: failing.filter(({ check }) => !(check in known)),
-    recovered: Object.keys(known).filter((check) => !failing.some((verdict) => verdict.check === check)),
-  };
+/** The message that the server does not answer. @param since ISO 8601 */
+export function lossOf(title: string, verdict: Verdict, since: string): News {
+  const text = `${title}\nbroken: ${verdict.check} ${verdict.text} (since ${minute(since)})`;
+  return { text, broken: [verdict], recovered: [] };
 }
 
-/** The state to keep until the next run. @param pending updates that wait at Telegram, if it could be asked */
-export function nextState(
-  verdicts: Verdict[],
-  last: AlertState | null,
-  now: Date,
-  pending?: number,
-): AlertState {
-  const failing = verdicts.filter(({ level }) => level === "critical").map(({ check }) => check);
-  const since = (check: string) => last?.failing[check] ?? now.toISOString();
-  const pendingSince = pending ? (last?.pendingSince ?? now.toISOString()) : undefined;
-  return { failing: Object.fromEntries(failing.map((check) => [check, since(check)])), pendingSince };
+/** The message that it answers again. */
+export function returnOf(title: string, check: string, since: string): News {
+  const text = `${title}\nrecovered: ${check}, which could not be asked since ${minute(since)}`;
+  return { text, broken: [], recovered: [check] };
 }
 
-/** The message of an alert. */
-export function describeNews(title: string, { broken, recovered }: News): string {
-  const lines = [
-    ...broken.map(({ check, text }) => `broken: ${check} ${text}`),
-    ...recovered.map((check) => `recovered: ${check}`),
-  ];
-  return `${title}\n${lines.join("\n")}`.slice(0, LONGEST_MESSAGE);
-}
+const minute = (time: string) => `${time.slice(0, 16).replace("T", " ")} UTC`;
+
+/** Whether there is anyone to tell. */
+export const hasChannel = ({ telegramChat, webhook }: Pick<AlertSettings, "telegramChat" | "webhook">) =>
+  telegramChat !== undefined || webhook !== undefined;
 
 /**
  * Sends a message over every configured channel.
  *
+ * @param webhook `ENCRYPTED` if its address is out of reach
  * @param token the bot's; undefined if it is out of reach
  * @returns a sentence for each channel that failed: an alert that cannot be sent must not hide its subject
  */
 export async function sendAlert(
-  { telegramChat, telegramApiUrl, webhook }: AlertSettings,
+  { telegramChat, telegramApiUrl, webhook }: Omit<AlertSettings, "warningHours">,
   token: string | undefined,
-  text: string,
-  news: News,
+  { text, broken, recovered }: News,
 ): Promise<string[]> {
   const channels: Promise<string | undefined>[] = [];
   if (telegramChat !== undefined && token !== undefined) {
@@ -68,10 +53,15 @@ export async function sendAlert(
       Promise.resolve("The alert could not be sent by Telegram: the bot's token is out of reach."),
     );
   }
-  if (webhook !== undefined) {
+  if (webhook === ENCRYPTED) {
+    channels.push(
+      Promise.resolve(
+        "The alert could not be sent by the webhook: its address is encrypted and out of reach.",
+      ),
+    );
+  } else if (webhook !== undefined) {
     // The receivers of earlier versions know the list by this name.
-    const body = { text, broken: news.broken, mended: news.recovered };
-    channels.push(post("the webhook", webhook, body));
+    channels.push(post("the webhook", webhook, { text, broken, mended: recovered }));
   }
   return (await Promise.all(channels)).filter((fault) => fault !== undefined);
 }
@@ -87,21 +77,9 @@ async function post(channel: string, url: string, body: unknown): Promise<string
     });
     return response.ok ? undefined : failed(`it answered ${response.status}`);
   } catch (error) {
-    const { cause, message } = error as Error;
-    return failed(cause instanceof Error && cause.message ? cause.message : message);
-  }
-}
-
-/** How many updates wait at Telegram for the bot; undefined if Telegram cannot be asked. Disturbs no poller. */
-export async function pendingUpdates(apiUrl: string, token: string | undefined): Promise<number | undefined> {
-  if (token === undefined) return undefined;
-  try {
-    const response = await fetch(`${apiUrl}/bot${token}/getWebhookInfo`, {
-      signal: AbortSignal.timeout(SECONDS * 1000),
-    });
-    const { result } = (await response.json()) as { result?: { pending_update_count?: number } };
-    return result?.pending_update_count;
-  } catch {
-    return undefined;
+    // Never the error's own message, which may repeat the address: that is secret with both.
+    const { name, cause } = error as Error;
+    if (name === "TimeoutError") return failed(`no answer in ${SECONDS} seconds`);
+    return failed(cause instanceof Error && cause.message ? cause.message : "no connection");
   }
 }

@@ -1,4 +1,4 @@
-import type { Verdict } from "./checks.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** The contents of the status page, as plain text. */
 interface StatusView {

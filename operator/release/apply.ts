@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import { fingerprint } from "../../infra/model/ssh.ts";
 import { OperatorError } from "../command.ts";
+import { confirmed } from "../confirm.ts";
 import { untilUnlocked } from "../lock.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
@@ -29,12 +31,28 @@ export function apply(stack: Stack, server: Server, change: Change, options: App
       if (planned.steps.length > 0 && isDeepStrictEqual(planned.steps, done)) {
         throw new OperatorError(ineffective(done));
       }
+      if (planned.steps.some(({ action }) => action === "forget server")) await confirmServer(stack, options);
       await carryOut(stack, server, planned.steps);
       done = planned.steps;
       if ("update" in planned.then) flags = planned.then.update.flags;
       else repaired = planned.then.planAgain;
     }
   });
+}
+
+/** Before everything is made anew on a server. @throws OperatorError where that is not wanted */
+async function confirmServer({ settings }: Stack, { newServer = false }: ApplyOptions): Promise<void> {
+  if (newServer) return;
+  const { host, port, hostKey } = settings.server;
+  const what = `${host}:${port} shows a server without this stack (host key ${fingerprint(hostKey)}); its bot, database and backups would be made anew there, and the old ones stay where they are.`;
+  if (process.stdin.isTTY) {
+    console.log(what);
+    if (await confirmed("Deploy there?")) return;
+    throw new OperatorError("Nothing was changed; answer yes, or correct `server.host`.");
+  }
+  throw new OperatorError(
+    `${what} Deploy there with \`./delivery deploy --new-server\`, or correct \`server.host\`.`,
+  );
 }
 
 /** Why an update is not begun again and again. */

@@ -1,7 +1,8 @@
-import { dockerNames, excludesGitHub } from "../../infra/model/names.ts";
+import { refuseClaim } from "../../infra/model/claim.ts";
+import { dockerNames, excludesGitHub, fullName } from "../../infra/model/names.ts";
 import { checkCall } from "../../infra/model/server-check.ts";
 import type { Server } from "../server.ts";
-import { parseStack, type Stack } from "../stack.ts";
+import { parseStack, projectName, type Stack } from "../stack.ts";
 import { type Inventory, parseInventory } from "./inventory.ts";
 import { type Plan, plan, type Repaired, type Wanted } from "./plan.ts";
 import { readState, type State } from "./state.ts";
@@ -16,10 +17,14 @@ export interface ApplyOptions extends Pick<Talk, "onLocked" | "onStage"> {
   wait: number;
   /** Whether the operator sees what Pulumi says. */
   verbose: boolean;
+  /** Whether everything may be made anew on a server that has nothing of the stack; else the operator is asked. */
+  newServer?: boolean;
   /** Asked while the update has the lock: why it is not what is wanted any more, if so. */
   objection?: () => Promise<string | undefined>;
   /** Docker's id of the commit's image, where it is built beside the start of the update. */
   image?: Promise<string | undefined>;
+  /** A backup that must be there before the old bot stops. */
+  backup?: Promise<unknown>;
 }
 
 /** A plan, whether the update goes ahead with it, and whether it then replaces the bot for certain. */
@@ -34,6 +39,7 @@ export async function attempt(
     flags,
     repaired,
     image,
+    backup,
     objection,
     verbose,
     ...heard
@@ -44,6 +50,7 @@ export async function attempt(
   },
 ): Promise<{ planned?: Decided; ended: Ended }> {
   const { name, server: settings } = stack.settings;
+  const full = fullName(projectName(), stack.name);
   const wanted = { ...change, hostKey: settings.hostKey, bot: dockerNames(name).bot };
   let planned: Decided | undefined;
   let read: Promise<[State, string | undefined]> | undefined;
@@ -64,10 +71,14 @@ export async function attempt(
         heard.onStage?.("looked");
         const inventory = parseInventory(report);
         const imageId = await image;
+        await backup;
         const known = { ...inventory, hasImage: inventory.hasImage || imageId !== undefined };
         const [state, refusal] = await (read ?? readUnderLock());
+        const objected = refusal ?? refuseClaim(inventory.claim, state.id, full, settings);
         const decided =
-          refusal === undefined ? plan({ state, inventory: known, wanted, repaired }) : { refusal };
+          objected === undefined
+            ? plan({ state, inventory: known, wanted, repaired })
+            : { refusal: objected };
         heard.onStage?.("planned");
         const isAhead = goesAhead(decided, flags);
         const isRelease = isAhead && flags.length === 0 && replacesBot(inventory, wanted);
@@ -101,7 +112,11 @@ async function abandonSwap(server: Server): Promise<void> {
  */
 async function look(stack: Stack, server: Server, { file, commit }: Change): Promise<string | undefined> {
   const { settings } = parseStack(stack.name, stack.file, file);
-  const { words, input } = checkCall({ ...settings, commit }, { withGitHub: !excludesGitHub() });
+  const { words, input } = checkCall(
+    fullName(projectName(), stack.name),
+    { ...settings, commit },
+    { withGitHub: !excludesGitHub() },
+  );
   const { status, stdout } = await server.command(words, { input });
   return status === 0 ? stdout : undefined;
 }

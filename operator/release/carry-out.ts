@@ -5,6 +5,7 @@ import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
 import type { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
+import { bringCertificates } from "./certificates.ts";
 import { short } from "./history.ts";
 import type { Step } from "./plan.ts";
 import { withoutServer } from "./server-migration.ts";
@@ -15,9 +16,8 @@ export async function carryOut(stack: Stack, server: Server, steps: Step[]): Pro
   for (const step of steps) {
     switch (step.action) {
       case "forget server":
-        console.log(
-          "This is another server than that of the last update, and nothing of the stack is on it: everything is made anew here. What is on the old one stays there.",
-        );
+        console.log("Everything is made anew on this server.");
+        await bringCertificates(stack, server);
         // The next update makes everything on the new server.
         await changeState(stack, withoutServer);
         break;

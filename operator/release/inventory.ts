@@ -11,6 +11,8 @@ export interface ServerContainer {
 /** What is on the server of a release. */
 export interface Inventory {
   containers: ServerContainer[];
+  /** The id with which the stack's directory is claimed; undefined where it is not. */
+  claim?: string;
   /** Whether the image that was asked for is there. */
   hasImage: boolean;
 }
@@ -19,6 +21,7 @@ export interface Inventory {
 export function parseInventory(report: string): Inventory {
   const lines = report.split("\n").map((line) => line.split("="));
   return {
+    claim: lines.find(([what]) => what === "claim")?.[1],
     hasImage: lines.some(([what]) => what === "image"),
     containers: lines
       .filter(([what]) => what === "container")

@@ -20,6 +20,8 @@ export interface ReleaseOptions extends UpdateOptions {
   verbose: boolean;
   /** Whether to say what took how long. */
   timings: boolean;
+  /** Whether to make everything anew on a server that has nothing of the stack. */
+  newServer?: boolean;
 }
 
 /** Options of every command that updates a stack. */

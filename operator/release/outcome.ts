@@ -22,7 +22,10 @@ export interface Attempt {
 export interface Outcome {
   succeeded: boolean;
   message: string;
-  /** The release that runs now, where it is known to be healthy: the stack's file must say so. */
+  /**
+   * What the stack's file must say of the release that runs now, where that is known to be healthy. Of one that was put
+   * back, that is its commit alone: what else stands there is the operator's, who may be about to correct it.
+   */
   live?: ReleaseConfig;
 }
 
@@ -62,7 +65,11 @@ export function outcome(
       message: `${failed}; and ${good} could not be put back either; see above and ./delivery health.`,
     };
   }
-  return { succeeded: false, message: `${failed}; ${good} is back.`, live: putBack.config };
+  return {
+    succeeded: false,
+    message: `${failed}; ${good} is back.`,
+    live: { commit: putBack.config.commit },
+  };
 }
 
 /** The sentence behind the first error, without its full stop. */

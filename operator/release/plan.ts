@@ -57,7 +57,7 @@ export function plan({
   wanted: Wanted;
   repaired?: Repaired;
 }): Plan {
-  const { pending, containers } = state;
+  const { pending, containers, volumes } = state;
   const gone = containers.filter(({ id }) => !inventory.containers.some((present) => present.id === id));
   const isKnown = ({ id }: ServerContainer) => containers.some((known) => known.id === id);
   const leftOver = inventory.containers.filter((container) => !isKnown(container));
@@ -74,7 +74,8 @@ export function plan({
       refusal: `Pulumi's state and the server still differ after a refresh: ${stale.join("; ")}. Something else is changing the server or the stack; wait for it, then try again.`,
     };
   }
-  if (gone.length > 0 && gone.length === containers.length && isElsewhere(state, wanted)) {
+  const isThere = gone.length < containers.length || inventory.claim !== undefined;
+  if (containers.length + volumes.length > 0 && !isThere && isElsewhere(state, wanted)) {
     return { steps: [{ action: "forget server" }], then: { planAgain: { interrupted: false } } };
   }
   // A stack that has no container yet cannot have lost track of one.
@@ -133,6 +134,9 @@ export function unprotectVolumes({ volumes }: State, wanted: Pick<Wanted, "volum
     .map(({ urn, resource }) => ({ action: "unprotect", urn, resource }));
 }
 
-/** Whether the state is known to describe another server than the configured one. */
-const isElsewhere = ({ hostKey }: State, wanted: Wanted) =>
-  hostKey !== undefined && hostKey !== wanted.hostKey;
+/**
+ * Whether the state describes another server than one that has nothing of the stack: by its host key, or since the
+ * stack's claim is gone too. A server that was set up anew may have kept its host key.
+ */
+const isElsewhere = ({ hostKey, hasClaimed }: State, wanted: Wanted) =>
+  hasClaimed || (hostKey !== undefined && hostKey !== wanted.hostKey);

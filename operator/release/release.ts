@@ -6,9 +6,11 @@ import { readHistory, whoami } from "../pulumi.ts";
 import { Server } from "../server.ts";
 import type { Stack } from "../stack.ts";
 import { apply } from "./apply.ts";
+import type { ApplyOptions } from "./attempt.ts";
 import { followServer } from "./carry-out.ts";
 import { isHealthy } from "./await-healthy.ts";
 import { liveReleases, short } from "./history.ts";
+import { backUpBefore } from "./backup.ts";
 import { buildImage } from "./image.ts";
 import type { ReleaseOptions } from "./options.ts";
 import { detailsOf, outcome, type ReleaseConfig, releaseToPutBack } from "./outcome.ts";
@@ -35,6 +37,7 @@ const hasGoodVerdict = (notes: string[]) => notes.some((note) => /^requests were
  *
  * @param config the release's part of the configuration; further keys are ignored
  * @param verb the history's word for it, deploy or rollback
+ * @param backup whether the database is backed up before, where the release puts data at risk
  * @param objection asked while the update has the lock: why it is not what is wanted any more, if so
  * @throws OperatorError naming the commit that failed, why, and what runs now
  */
@@ -43,14 +46,17 @@ export async function release(
   {
     config,
     verb,
+    backup: isBackedUp = false,
     objection,
     wait,
     recover,
     verbose,
     timings: shown,
+    newServer,
   }: ReleaseOptions & {
     config: ReleaseConfig;
     verb: string;
+    backup?: boolean;
     objection?: () => Promise<string | undefined>;
   },
 ): Promise<void> {
@@ -61,7 +67,11 @@ export async function release(
   process.on("SIGINT", () => undefined);
 
   /** Updates the stack to a release, and waits until that is healthy. */
-  const attempt = async (to: ReleaseConfig, word: string, check?: typeof objection) => {
+  const attempt = async (
+    to: ReleaseConfig,
+    word: string,
+    more: Pick<ApplyOptions, "objection" | "backup"> = {},
+  ) => {
     const change = {
       file: withRelease(readFileSync(stack.file, "utf8"), to),
       message: `${word} ${short(to.commit)}, by ${whoami()}`,
@@ -71,7 +81,8 @@ export async function release(
     // A failure is reported by the update, which waits for the image.
     image.then(timings.marking("image"), () => undefined);
     const { succeeded, changed, notes, errors } = await apply(stack, server, change, {
-      ...{ wait, verbose, image, objection: check, onLocked: timings.marking("lock"), onStage: timings.mark },
+      ...{ wait, verbose, newServer, image, ...more },
+      ...{ onLocked: timings.marking("lock"), onStage: timings.mark },
     });
     timings.mark("updated");
     // The verdict of a swap that has just ended needs no second opinion.
@@ -80,7 +91,20 @@ export async function release(
     return { config: to, changed, succeeded, isHealthy: healthy, notes, errors, seconds: timings.seconds() };
   };
 
-  const first = { verb, ...(await attempt(config, verb, objection)) };
+  const over = new AbortController();
+  const backup = isBackedUp ? backUpBefore(stack, server, config.commit, over.signal) : undefined;
+  // A failure is reported by the update, which waits for the backup.
+  backup?.then(
+    (told) => {
+      if (told !== undefined) timings.mark("backup");
+    },
+    () => undefined,
+  );
+  const begun = attempt(config, verb, { objection, backup }).finally(() => {
+    over.abort();
+  });
+  const first = { verb, ...(await begun) };
+  const backedUp = await backup?.catch(() => undefined);
   // Read after the update, which had the lock: what was live before it cannot change any more.
   const live = liveReleases(await readHistory(stack));
   const previous = live[first.succeeded ? 1 : 0];
@@ -94,10 +118,12 @@ export async function release(
   }
   if (shown) console.log(await timings.table());
   if (end.succeeded) {
-    for (const note of first.notes) console.log(note);
+    for (const note of [backedUp ?? [], first.notes].flat()) console.log(note);
     console.log(end.message);
   } else {
-    for (const line of [...detailsOf(first.errors), ...(putBack?.errors ?? [])]) console.error(line);
+    for (const line of [detailsOf(first.errors), putBack?.errors ?? [], backedUp ?? []].flat()) {
+      console.error(line);
+    }
     throw new OperatorError(end.message);
   }
 }

@@ -1,3 +1,4 @@
+import { TYPES } from "../../infra/model/names.ts";
 import type { ExportedState } from "./state.ts";
 
 /** Matches the types of resources that are on the server. */
@@ -22,4 +23,12 @@ export function withoutServer(state: ExportedState): ExportedState {
       })),
     },
   };
+}
+
+/** Arguments of ssh for a command on the server that a state describes; undefined where it describes none. */
+export function sshToServer({ deployment: { resources = [] } }: ExportedState): string[] | undefined {
+  const { host, sshOpts } = resources.find(({ type }) => type === TYPES.dockerProvider)?.inputs ?? {};
+  if (typeof host !== "string" || typeof sshOpts !== "string") return undefined;
+  const { hostname, port, username } = new URL(host);
+  return [...(JSON.parse(sshOpts) as string[]), "-p", port, "-l", username, hostname];
 }

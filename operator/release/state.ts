@@ -1,9 +1,9 @@
-import { COMPONENTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
+import { COMPONENTS, fullName, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { OperatorError } from "../command.ts";
 import { deploymentFile } from "../file-backend.ts";
 import { pulumi } from "../pulumi.ts";
 import { lastLine } from "../run.ts";
-import type { Stack } from "../stack.ts";
+import { projectName, type Stack } from "../stack.ts";
 
 /** A resource as `pulumi stack export` writes it. Only the properties that commands read are named. */
 interface ExportedResource {
@@ -41,8 +41,23 @@ export interface State {
   volumes: { urn: string; resource: string; volume: unknown; isProtected: boolean }[];
   /** The command that built the bot's image, and the commit it built. */
   image?: { urn: string; commit?: unknown };
+  /** The id with which the stack claims its directories on the server, and whether it has done so. */
+  id?: string;
+  hasClaimed: boolean;
   /** The host key of the server that all of this is on. */
   hostKey?: string;
+}
+
+/**
+ * Who the stack is to a script that works in its directories ahead of an update. The id with which they are claimed is
+ * left out where it cannot be told at once: a bucket is asked for a second.
+ */
+export function identityOf(stack: Stack): { STACK: string; STACK_ID?: string } {
+  const deployment = deploymentFile(stack) as ExportedState["deployment"] | undefined;
+  return {
+    STACK: fullName(projectName(), stack.name),
+    STACK_ID: deployment && parseState({ deployment }).id,
+  };
 }
 
 /** Reads Pulumi's state of a stack. @throws OperatorError when the backend is out of reach */
@@ -74,6 +89,8 @@ export function parseState({ deployment }: ExportedState): State {
         isProtected: protect === true,
       })),
     image: build && { urn: build.urn, commit: component?.outputs?.commit },
+    id: resources.find(({ type, urn }) => type === TYPES.stash && nameOf(urn) === RESOURCES.id)?.id,
+    hasClaimed: resources.some(({ type, urn }) => type === TYPES.command && nameOf(urn) === RESOURCES.claim),
     hostKey: provider && pinnedKey(provider.inputs?.sshOpts),
   };
 }

@@ -1,6 +1,7 @@
 /** What each moment ends, for people. */
 const MEANINGS: Record<string, string> = {
   image: "the image is there",
+  backup: "the database is backed up",
   lock: "Pulumi has the stack's lock",
   swapping: "the swap begins, while Pulumi compares all else",
   making: "requests in flight are done, the old bot has stopped, all else is compared",

@@ -4,6 +4,7 @@ import { createServer, type Server as SocketServer, type Socket } from "node:net
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { isDeepStrictEqual } from "node:util";
 import { parseDocument } from "yaml";
 import {
   type FromCommand,
@@ -41,14 +42,18 @@ export interface Talk {
   onStage?: (stage: Stage) => void;
 }
 
-/** A stack's configuration file with other values, by dotted keys; comments, secrets and all other keys stay. */
+/**
+ * A stack's configuration file with other values, by dotted keys; comments, secrets and all other keys stay. Where it has
+ * these values, not a character changes.
+ */
 export function withConfig(file: string, values: Record<string, unknown>): string {
   const document = parseDocument(file);
+  const before = document.toJS() as unknown;
   for (const [key, value] of Object.entries(values)) {
     const [first = "", ...rest] = key.split(".");
     document.setIn(["config", `${projectName()}:${first}`, ...rest], value);
   }
-  return document.toString({ lineWidth: 0 });
+  return isDeepStrictEqual(document.toJS(), before) ? file : document.toString({ lineWidth: 0 });
 }
 
 /**

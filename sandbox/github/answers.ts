@@ -23,11 +23,14 @@ function node(kind: string, id: number | string): string {
   return Buffer.from(`${kind}:${id}`).toString("base64");
 }
 
-function user(at: Place, login: string, id = 1): Json {
+/** The number under which GitHub knows the repository. */
+export const REPOSITORY_ID = 4711;
+
+function user(at: Place, login: string, id = 1, type = "User"): Json {
   const url = `${at.api}/users/${encodeURIComponent(login)}`;
   return {
     ...{ login, id, node_id: node("User", id), avatar_url: `${url}/avatar`, gravatar_id: "" },
-    ...{ url, html_url: url, type: "User", site_admin: false },
+    ...{ url, html_url: url, type, site_admin: false },
     ...urls(
       url,
       "followers following gists starred subscriptions organizations repos events received_events",
@@ -44,16 +47,30 @@ export function account(at: Place, login: string, id: number): Json {
   };
 }
 
+/** The organization that owns the repository; only its owners see what it pays for. */
+export function organization(at: Place, plan: string | undefined): Json {
+  const url = `${at.api}/orgs/${at.owner}`;
+  return {
+    ...{ login: at.owner, id: 1, node_id: node("Organization", 1), url, html_url: url, description: null },
+    ...urls(url, "repos events hooks issues members public_members avatar"),
+    ...{ has_organization_projects: false, has_repository_projects: false, type: "Organization" },
+    ...{ public_repos: 1, public_gists: 0, followers: 0, following: 0 },
+    ...{ created_at: EPOCH, updated_at: EPOCH, archived_at: null },
+    ...(plan && { plan: { name: plan, space: 1, private_repos: 1 } }),
+  };
+}
+
 export function repository(
   at: Place,
-  facts: { isPrivate: boolean; branch: string; permissions: Json },
+  facts: { isPrivate: boolean; branch: string; permissions: Json; isOrganization: boolean },
 ): Json {
   const url = `${at.api}/repos/${at.owner}/${at.name}`;
   const page = `https://github.invalid/${at.owner}/${at.name}`;
   return {
-    ...{ id: 4711, node_id: node("Repository", 4711), name: at.name, full_name: `${at.owner}/${at.name}` },
+    ...{ id: REPOSITORY_ID, node_id: node("Repository", REPOSITORY_ID) },
+    ...{ name: at.name, full_name: `${at.owner}/${at.name}` },
     ...{
-      owner: user(at, at.owner),
+      owner: user(at, at.owner, 1, facts.isOrganization ? "Organization" : "User"),
       private: facts.isPrivate,
       visibility: facts.isPrivate ? "private" : "public",
     },
@@ -103,6 +120,20 @@ export function commit(at: Place, found: Commit): Json {
       ...{ sha: blob, filename: path, status: status[letter] ?? "changed" },
       ...{ additions: 0, deletions: 0, changes: 0, blob_url: url, raw_url: url, contents_url: url },
     })),
+  };
+}
+
+/** Two commits compared; what lies between them is left out. */
+export function comparison(
+  at: Place,
+  { base, head, parting }: Record<"base" | "head" | "parting", Commit>,
+): Json {
+  const url = `${at.api}/repos/${at.owner}/${at.name}/compare/${base.sha}...${head.sha}`;
+  const status = base.sha === head.sha ? "identical" : parting.sha === base.sha ? "ahead" : "diverged";
+  return {
+    ...{ url, html_url: url, permalink_url: url, diff_url: url, patch_url: url, status },
+    ...{ base_commit: commit(at, base), merge_base_commit: commit(at, parting) },
+    ...{ ahead_by: 0, behind_by: 0, total_commits: 0, commits: [], files: [] },
   };
 }
 
@@ -190,13 +221,18 @@ export function environment(at: Place, name: string, facts: Environment): Json {
   };
 }
 
+/** GitHub gives no person a name with brackets. */
+const writer = (at: Place, login: string) => user(at, login, 1, login.endsWith("[bot]") ? "Bot" : "User");
+
 export interface Issue {
   number: number;
   title: string;
   body: string;
   state: string;
   labels: string[];
-  comments: { id: number; body: string }[];
+  comments: { id: number; body: string; author: string }[];
+  /** Who opened it. */
+  author: string;
   /** Whether it is a pull request, which takes comments like an issue. */
   isPull?: boolean;
 }
@@ -207,7 +243,7 @@ export function issue(at: Place, facts: Issue): Json {
   const closed = facts.state === "closed";
   return {
     ...{ id: facts.number, node_id: node("Issue", facts.number), number: facts.number, url, html_url: url },
-    ...{ title: facts.title, body: facts.body, state: facts.state, user: user(at, "github-actions[bot]") },
+    ...{ title: facts.title, body: facts.body, state: facts.state, user: writer(at, facts.author) },
     ...{
       repository_url: base,
       labels_url: url,
@@ -226,7 +262,7 @@ export function issue(at: Place, facts: Issue): Json {
   };
 }
 
-export function comment(at: Place, number: number, facts: { id: number; body: string }): Json {
+export function comment(at: Place, number: number, facts: Issue["comments"][number]): Json {
   const base = `${at.api}/repos/${at.owner}/${at.name}`;
   const url = `${base}/issues/comments/${facts.id}`;
   return {
@@ -237,7 +273,7 @@ export function comment(at: Place, number: number, facts: { id: number; body: st
       html_url: url,
       issue_url: `${base}/issues/${number}`,
     },
-    ...{ body: facts.body, user: user(at, "github-actions[bot]"), author_association: "NONE" },
+    ...{ body: facts.body, user: writer(at, facts.author), author_association: "NONE" },
     ...{ created_at: EPOCH, updated_at: EPOCH, performed_via_github_app: null },
   };
 }

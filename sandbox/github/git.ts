@@ -91,6 +91,20 @@ export class GitRepository {
     };
   }
 
+  /** Makes a branch. */
+  branch(name: string, from: string): void {
+    this.git(["branch", name, from]);
+  }
+
+  /** The commit at which two lines part; undefined if one of them is not there. */
+  mergeBase(one: string, other: string): Commit | undefined {
+    try {
+      return this.show(this.git(["merge-base", "--end-of-options", one, other]).trim());
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Hashes of the commits of a branch that changed a path, newest first. */
   log(branch: string, path: string): string[] {
     return this.git(["log", "--format=%H", branch, "--", ...(path ? [path] : [])])

@@ -8,15 +8,16 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
+source "${BASH_SOURCE[0]%/*}/lib/redact.sh"
 source "${BASH_SOURCE[0]%/*}/lib/health.sh"
 
 case ${1-} in
   bot)
-    need BOT PROXY PAGE GATE START_SECONDS CONTAINER_PIDS
+    need BOT PROXY PAGE GATE START_SECONDS CONTAINER_PIDS SECRET_TEXTS
     await_bot
     ;;
   database)
-    need DATABASE_CONTAINER ROLE DATABASE READY_SECONDS CONTAINER_PIDS
+    need DATABASE_CONTAINER ROLE DATABASE READY_SECONDS CONTAINER_PIDS BOT SECRET_TEXTS
     await_database
     ;;
   *) refuse "usage: await-healthy.sh bot|database" ;;

@@ -2,17 +2,27 @@
 # Builds the bot's image from exactly one commit, on the server. An image that is there is not built again.
 #
 # usage: env SETTINGS=FILE IMAGE=NAME COMMIT=HASH build-image.sh
+# With STACK, its full name, and STACK_ID, where the caller has that at hand: only where this stack has claimed the
+# directory, and its bot has this name there.
 # Prints the image's id, and nothing else, on standard output, and its progress on standard error. The build's own
 # output goes to BUILD_LOG. No running container is touched.
+# It is built on the newest base images, which are pulled once within BASE_PULL_HOURS (lib/bases.sh).
 # Before a build, images of IMAGE beyond the newest KEPT_IMAGES go; one that a container uses stays, and every volume.
 set -euo pipefail
 umask 077
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
+source "${BASH_SOURCE[0]%/*}/lib/claim.sh"
+source "${BASH_SOURCE[0]%/*}/lib/redact.sh"
+source "${BASH_SOURCE[0]%/*}/lib/bases.sh"
 
-# Before the first update there is no place for an image's sources, and nothing is printed.
-[[ -z ${MIRROR-} || -d ${MIRROR%/*} ]] || exit 0
-need IMAGE COMMIT REPOSITORY GIT_SSH MIRROR BUILD_LOG BUILD_LOCK REVISION_LABEL BUILD_FREE_MB KEPT_IMAGES
+need IMAGE COMMIT REPOSITORY GIT_SSH MIRROR BUILD_LOG BUILD_LOCK REVISION_LABEL BUILD_FREE_MB KEPT_IMAGES CLAIM BOT \
+  SECRET_TEXTS BASE_PULLS BASE_PULL_HOURS BASE_PULL_SECONDS BASES_LABEL DEPLOY_PATH SETTINGS_FILE
+# Ahead of an update, which the caller of an uploaded script does, nothing is built but in the stack's own directory and
+# under the name that its bot has there, and nothing is printed.
+if [[ -n ${STACK-} ]]; then
+  is_own "$CLAIM" && grep -qsx "bot=$IMAGE" "$DEPLOY_PATH/$SETTINGS_FILE" || exit 0
+fi
 export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=$GIT_SSH
 
 image_id() {
@@ -55,7 +65,7 @@ fetch() {
 }
 
 build() {
-  local began=$SECONDS context
+  local began=$SECONDS context base bases=()
   say "building $IMAGE:$COMMIT"
   context=$(mktemp -d)
   # shellcheck disable=SC2064 # the directory of now
@@ -63,9 +73,13 @@ build() {
   # The files' modes end in the image, where another user than this one reads them.
   (umask 022 && git -C "$MIRROR" archive "$COMMIT" | tar -x -C "$context")
   [[ -f $context/Dockerfile ]] || refuse "The commit $COMMIT has no Dockerfile at its top; add one, or correct \`app.repository\`."
+  while read -r base; do
+    pull_base "$base"
+    bases+=("$(with_digest "$base")")
+  done < <(bases_in "$context/Dockerfile")
   if ! DOCKER_BUILDKIT=1 docker build --progress plain --label "$REVISION_LABEL=$COMMIT" \
-    --tag "$IMAGE:$COMMIT" "$context" >"$BUILD_LOG" 2>&1; then
-    tail -n 20 "$BUILD_LOG" >&2
+    --label "$BASES_LABEL=${bases[*]-}" --tag "$IMAGE:$COMMIT" "$context" >"$BUILD_LOG" 2>&1; then
+    tail -n 20 "$BUILD_LOG" | redact >&2
     if grep -qi 'no space left on device' "$BUILD_LOG"; then
       refuse "The server's disk ran full while the image of commit $COMMIT was built; make room there with: docker system prune. What runs was not touched."
     fi

@@ -2,21 +2,28 @@
 # Checks whether a release could go ahead, and changes nothing: Docker answers, the directories can be written, the
 # repository can be read and has the commit, PostgreSQL's image can read its data. Runs before every preview and update.
 #
-# Beside facts of the stack it takes COMMIT, and
+# Beside facts of the stack it takes STACK, its full name, COMMIT, and
 #   KEY    the key with which this server reads the repository: `none` of the stack's, `published`, or `publishing`,
 #          where the coming update makes it and has the repository accept it
 #   MAJOR  PostgreSQL's version as it is configured; missing where the image's tag does not tell
-# Prints what lib/inventory.sh lists, `manifest=DIGEST` of the file with the checksums of what the stack has put there, and
-# `drifted=TIME` where `./delivery drift` has found files that differ, which are put there anew after that.
+# Prints what lib/inventory.sh lists, `claim=ID` where the stack has claimed its directory (lib/claim.sh), `manifest=DIGEST`
+# of the file with the checksums of what the stack has put there, `drifted=TIME` where `./delivery drift` has found files
+# that differ, which are put there anew after that, and `uncertified=TIME` where an update has found no certificate for the
+# domain, which the next one looks for again.
 # Exit status 1 with one sentence on standard error: the cause, the key to correct, what to do.
 set -euo pipefail
-: "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${SETTINGS_FILE:?}" "${MANIFEST:?}" "${DRIFTED:?}" "${UPGRADE_JOURNAL:?}"
-: "${BOT:?}" "${DATABASE_CONTAINER:?}" "${PROXY:?}" "${REVISION_LABEL:?}" "${SWAP_DIRECTORY:?}" "${HOLD_SECONDS:?}" "${VOLUME:?}" "${MAJOR:=}" "${SWITCHING_STAGE:?}"
+: "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${SETTINGS_FILE:?}" "${MANIFEST:?}" "${DRIFTED:?}" "${UNCERTIFIED:?}" "${BIN:?}"
+: "${BOT:?}" "${DATABASE_CONTAINER:?}" "${PROXY:?}" "${REVISION_LABEL:?}" "${SWAP_LOCK:?}" "${HOLD_SECONDS:?}"
+: "${VOLUME:?}" "${MAJOR:=}" "${RESTORE_JOURNAL:?}" "${UPGRADE_JOURNAL:?}" "${SWITCHING_STAGE:?}"
+: "${STACK:?}" "${CLAIM:?}" "${BACKUP_CLAIM:?}" "${NETWORK:?}" "${ROLE:?}" "${DATABASE:?}"
+: "${DATABASE_IMAGE:?}" "${EXTENSIONS?}"
 : "${REPOSITORY:?}" "${COMMIT:?}" "${KEY:?}" "${MIRROR:?}" "${GIT_SSH:?}" "${GIT_SECONDS:?}"
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/git.sh"
 source "${BASH_SOURCE[0]%/*}/lib/cron.sh"
 source "${BASH_SOURCE[0]%/*}/lib/inventory.sh"
+source "${BASH_SOURCE[0]%/*}/lib/claim.sh"
+source "${BASH_SOURCE[0]%/*}/lib/neighbours.sh"
 
 # Docker's command line takes most of the time here, so it is asked for everything at once; `inventory` is what
 # lib/inventory.sh lists.
@@ -43,29 +50,16 @@ check_directory() {
     refuse "The user $(id -un) cannot write to $directory on the server; make it writable, or correct \`$key\`."
 }
 
-# Several bots may share the server and its user, but no directory: one would overwrite the other's files, restore its
-# backups and delete them. A stack whose bot was renamed still has the volume of the old name.
-check_neighbours() {
-  local remedy="give this one another with: pulumi config set --path"
-  if is_foreign "$DEPLOY_PATH/$SETTINGS_FILE"; then
-    refuse "The directory $DEPLOY_PATH on the server is that of the bot $other; $remedy server.deployPath $DEPLOY_PATH-$BOT"
-  fi
-  local settings
-  # One look at all of them: there may be many.
-  while read -r settings; do
-    if [[ $settings != "$DEPLOY_PATH/$SETTINGS_FILE" ]] && is_foreign "$settings"; then
-      refuse "The directory $BACKUP_PATH on the server has the backups of the bot $other; $remedy server.backupPath $BACKUP_PATH-$BOT"
-    fi
-  done < <(cron_deploy_paths | sed "s|\$|/$SETTINGS_FILE|" | xargs -r grep -lxsF "directory=$BACKUP_PATH")
-}
-
-# Whether a settings file is that of another stack's bot, whose name then is in `other`.
-is_foreign() {
-  local container
-  other=$(sed -n 's/^bot=//p' "$1" 2>/dev/null) || return 1
-  [[ -n $other && $other != "$BOT" ]] || return 1
-  container=$(sed -n 's/^container=//p' "$1")
-  [[ $(volume_of "$container") != "$VOLUME" ]]
+# An extension that the image lacks is seen before anything changes, if the database runs on that image already.
+check_extensions() {
+  local image available lacking
+  if [[ -z $EXTENSIONS ]] || ! grep -q "^container=$DATABASE_CONTAINER [^ ]* running " <<<"$inventory"; then return 0; fi
+  image=$(docker image inspect --format '{{.Id}}' "$DATABASE_IMAGE" 2>/dev/null) || return 0
+  [[ $(docker container inspect --format '{{.Image}}' "$DATABASE_CONTAINER") == "$image" ]] || return 0
+  available=$(docker exec "$DATABASE_CONTAINER" psql -XqAt -U "$ROLE" -d postgres -c 'SELECT name FROM pg_available_extensions' 2>/dev/null) || return 0
+  lacking=$(tr ' ' '\n' <<<"$EXTENSIONS" | { grep -vxF "$available" || true; } | xargs)
+  [[ -z $lacking ]] ||
+    refuse "The image $DATABASE_IMAGE has no extension $lacking; correct \`database.extensions\`, or set \`database.image\` to an image that has it."
 }
 
 check_commit() {
@@ -100,6 +94,13 @@ refuse_unreadable() {
   refuse "The server cannot read the repository $REPOSITORY (${reason%.}); $remedy."
 }
 
+# A release would start the bot in the midst of a restore, and what that writes then is set aside with the old data.
+check_restore() {
+  if [[ -f $RESTORE_JOURNAL ]]; then
+    refuse "The database is being restored on the server; wait until that has ended, or, if it was cut off, undo it there with: $BIN/restore-db.sh $DEPLOY_PATH/$SETTINGS_FILE recover"
+  fi
+}
+
 # An image of another major version does not start on the data, and another volume is another database. During an
 # upgrade the bot must not be started on the data that is being moved.
 check_database() {
@@ -122,12 +123,18 @@ check_database() {
 }
 
 inventory=''
+check_claims
+check_restore
 check_docker
 check_directory server.deployPath "$DEPLOY_PATH"
 check_directory server.backupPath "$BACKUP_PATH"
+check_names
 check_neighbours
 check_database
+check_extensions
 check_commit
 echo "$inventory"
+if read_claim "$CLAIM"; then echo "claim=$owner_id"; fi
 if [[ -f $MANIFEST ]]; then echo "manifest=$(sha256sum <"$MANIFEST" | cut -c 1-64)"; fi
 if [[ -s $DRIFTED ]]; then echo "drifted=$(<"$DRIFTED")"; fi
+if [[ -s $UNCERTIFIED ]]; then echo "uncertified=$(<"$UNCERTIFIED")"; fi

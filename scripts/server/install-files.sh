@@ -10,7 +10,8 @@
 set -euo pipefail
 umask 077
 : "${DEPLOY_PATH:?}" "${BACKUP_PATH:?}" "${MANIFEST:?}"
-: "${HEALTHY_FINGERPRINTS:?}" "${HEALTH:?}" "${DRIFT:?}" "${DRIFTED:?}"
+: "${HEALTHY_FINGERPRINTS:?}" "${HEALTH_DIRECTORY:?}" "${HEALTH:?}" "${DRIFT:?}" "${DRIFTED:?}" "${UNCERTIFIED:?}"
+: "${BASE_PULLS:?}" "${IMAGE_UPDATES:?}"
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 
 # The names in a manifest as sha256sum writes it; nothing without the file.
@@ -25,7 +26,7 @@ install_files() {
   chmod 0700 "$BACKUP_PATH"
   staging=$(mktemp -d "$DEPLOY_PATH/.staging.XXXXXX")
   trap 'rm -rf "$staging"' EXIT
-  base64 -d | tar -x -p -C "$staging"
+  base64 -d | tar -xz -p -C "$staging"
   manifest=$staging/${MANIFEST##*/}
   (cd "$staging" && sha256sum --quiet --strict -c "$manifest") >&2 ||
     refuse "The stack's files did not arrive whole; run pulumi up again."
@@ -50,7 +51,8 @@ remove_files() {
     (cd "$DEPLOY_PATH" && rmdir --parents --ignore-fail-on-non-empty "$(dirname "$name")" 2>/dev/null) || true
   done
   # With what scripts and commands remember of the removed containers.
-  rm -f "$MANIFEST" "$HEALTHY_FINGERPRINTS" "$HEALTH" "$DRIFT" "$DRIFTED"
+  rm -f "$MANIFEST" "$HEALTHY_FINGERPRINTS" "$HEALTH" "$DRIFT" "$DRIFTED" "$UNCERTIFIED" "$BASE_PULLS" "$IMAGE_UPDATES"
+  rm -rf "$HEALTH_DIRECTORY"
 }
 
 # The script comes through standard input (`bash -s`), and the archive follows this block. Bash reads the whole block,

@@ -2,12 +2,20 @@
 # Gives the database's role the password in the container's secret file, or the one on standard input. The same password
 # again changes nothing.
 #
-# usage: env DATABASE_CONTAINER=NAME ROLE=NAME DATABASE=NAME set-password.sh [-]
+# usage: env DATABASE_CONTAINER=NAME ROLE=NAME set-password.sh [-]
 set -euo pipefail
-: "${DATABASE_CONTAINER:?}" "${ROLE:?}" "${DATABASE:?}"
+: "${DATABASE_CONTAINER:?}" "${ROLE:?}"
+source "${BASH_SOURCE[0]%/*}/lib/common.sh"
+source "${BASH_SOURCE[0]%/*}/lib/postgres.sh"
 
 # psql itself reads the file, inside the container: the password is in no argument and no log.
 statements() {
+  # PostgreSQL logs a statement that fails, and others where it is told to.
+  echo "SET log_min_error_statement = panic;"
+  echo "SET log_statement = none;"
+  echo "SET log_min_duration_statement = -1;"
+  echo "SET log_min_duration_sample = -1;"
+  echo "SET log_transaction_sample_rate = 0;"
   if [[ ${1-} == - ]]; then
     # Between quotes, psql reads a backslash as an escape.
     printf "\\\\set password '%s'\n" "$(sed "s/[\\\\']/\\\\&/g")"
@@ -15,10 +23,9 @@ statements() {
     # shellcheck disable=SC2016 # psql's own
     echo '\set password `cat "$POSTGRES_PASSWORD_FILE"`'
   fi
-  echo "ALTER ROLE CURRENT_USER PASSWORD :'password';"
+  echo "ALTER ROLE :\"role\" PASSWORD :'password';"
 }
 
-statements "$@" | docker exec -i "$DATABASE_CONTAINER" psql -X -q -v ON_ERROR_STOP=1 -U "$ROLE" -d "$DATABASE" >/dev/null || {
-  echo "The password of the role $ROLE could not be changed; see ./delivery logs --db" >&2
-  exit 1
-}
+setting[user]=$ROLE
+statements "$@" | sql_in "$DATABASE_CONTAINER" postgres --set role="$ROLE" >/dev/null ||
+  refuse "The password of the role $ROLE could not be changed; see ./delivery logs --db"

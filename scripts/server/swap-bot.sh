@@ -18,16 +18,18 @@ umask 077
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/arguments.sh"
 source "${BASH_SOURCE[0]%/*}/lib/gate.sh"
+source "${BASH_SOURCE[0]%/*}/lib/redact.sh"
 source "${BASH_SOURCE[0]%/*}/lib/health.sh"
 source "${BASH_SOURCE[0]%/*}/lib/standstill.sh"
+source "${BASH_SOURCE[0]%/*}/lib/spare.sh"
 source "${BASH_SOURCE[0]%/*}/lib/guard.sh"
 
 begin() {
   local word
   if stands_still; then
     if grep -qsx "stage=$SWITCHING_STAGE" "$UPGRADE_JOURNAL"; then
-      # The upgrade holds the requests and has a copy of the bot that it stopped.
-      docker rm --force "$BOT" >/dev/null 2>&1 || true
+      # The upgrade holds the requests, and has stopped the bot that it may have to put back.
+      set_aside "$BOT"
       rm -f "$SWAP_VERDICT"
       return 0
     fi
@@ -70,15 +72,14 @@ remove() {
 
 main() {
   need BOT PROXY PAGE GATE HOLD_SECONDS DRAIN_SECONDS START_SECONDS MAKE_SECONDS PROBATION_SECONDS BOT_STOP_SECONDS \
-    CONTAINER_PIDS HEALTHY_FINGERPRINTS DATABASE_CONTAINER ROLE DATABASE PASSWORD_SOURCE SWAP_DIRECTORY SWAP_VERDICT \
+    CONTAINER_PIDS SECRET_TEXTS HEALTHY_FINGERPRINTS DATABASE_CONTAINER ROLE PASSWORD_SOURCE SWAP_DIRECTORY SWAP_LOCK SWAP_JOURNAL SWAP_VERDICT \
     RESTORE_JOURNAL UPGRADE_JOURNAL STANDSTILL_STAGES SWITCHING_STAGE
   mkdir -p "$SWAP_DIRECTORY"
-  readonly BEFORE=${BOT}_before JOURNAL=$SWAP_DIRECTORY/journal LOCK=$SWAP_DIRECTORY/lock LOG=$SWAP_DIRECTORY/log
-  readonly ABANDONED=$SWAP_DIRECTORY/abandoned PASSWORD_SET=$SWAP_DIRECTORY/password
+  readonly BEFORE=${BOT}_before LOG=$SWAP_DIRECTORY/log ABANDONED=$SWAP_DIRECTORY/abandoned PASSWORD_SET=$SWAP_DIRECTORY/password
   case ${1-} in
     begin) begin ;;
     guard) guard ;;
-    abandon) if [[ -e $JOURNAL ]]; then touch "$ABANDONED"; fi ;;
+    abandon) if [[ -e $SWAP_JOURNAL ]]; then touch "$ABANDONED"; fi ;;
     verdict) verdict ;;
     recover)
       take_lock 0 || return 0

@@ -10,8 +10,8 @@
 # `move` talks with the operator's command, a word a line. It makes a verified backup and restores it into the new
 # version for a trial, says "ready" and waits for "go"; then it holds the requests, stops the bot, moves the data, says
 # "moved" and waits for "switched"; then it starts the bot on the new database and says "done". On a failure it says a
-# sentence instead. On every failure, and when the operator's "alive" stops coming, it goes back, with copies of the
-# containers that it made before: it needs neither the operator nor Pulumi for that, whatever Pulumi has replaced.
+# sentence instead. On every failure, and when the operator's "alive" stops coming, it goes back, with spares of the
+# containers (lib/spare.sh): it needs neither the operator nor Pulumi for that, whatever Pulumi has replaced.
 # While it runs, DIRECTORY/.upgrade says how far it is (lib/journal.sh).
 # Exit status 75: a backup, restore or upgrade is running; 1 with one sentence on standard error: all else.
 set -euo pipefail
@@ -21,9 +21,15 @@ umask 077
 readonly HERE=${BASH_SOURCE[0]%/*}
 source "${BASH_SOURCE[0]%/*}/lib/common.sh"
 source "${BASH_SOURCE[0]%/*}/lib/settings.sh"
+source "${BASH_SOURCE[0]%/*}/lib/words.sh"
+source "${BASH_SOURCE[0]%/*}/lib/redact.sh"
 source "${BASH_SOURCE[0]%/*}/lib/postgres.sh"
+source "${BASH_SOURCE[0]%/*}/lib/owner.sh"
+source "${BASH_SOURCE[0]%/*}/lib/contents.sh"
 source "${BASH_SOURCE[0]%/*}/lib/manifest.sh"
 source "${BASH_SOURCE[0]%/*}/lib/bot.sh"
+source "${BASH_SOURCE[0]%/*}/lib/successor.sh"
+source "${BASH_SOURCE[0]%/*}/lib/spare.sh"
 source "${BASH_SOURCE[0]%/*}/lib/journal.sh"
 # A connection that has ended shows by its silence; the signal would end this script without a reason.
 trap '' PIPE
@@ -33,8 +39,6 @@ readonly USAGE="usage: upgrade-db.sh SETTINGS report | move (with MAJOR, IMAGE a
 readonly SILENCE_SECONDS=30
 # A new cluster and its write-ahead log, before there is any data.
 readonly CLUSTER_MB=1024
-# The label of the containers' copies and of their images.
-readonly SPARE=delivery.spare
 
 report() {
   local version
@@ -58,40 +62,13 @@ await() {
   refuse "The operator's command does not answer any more, so the upgrade ends here."
 }
 
-# --- copies of the containers, for the way back
-
-# Makes a stopped copy of a container: an image carries its files, environment and health check, options its limits.
-make_spare() {
-  local name=$1 image flags
-  image=$(docker commit --pause=false --change "LABEL $SPARE=yes" "$name")
-  mapfile -t flags < <(docker container inspect --format \
-    '{{range .HostConfig.CapAdd}}--cap-add={{println .}}{{end}}{{range .HostConfig.CapDrop}}--cap-drop={{println .}}{{end}}{{if eq (json .HostConfig.Init) "true"}}{{println "--init"}}{{end}}--network={{println .HostConfig.NetworkMode}}--memory={{println .HostConfig.Memory}}--memory-swap={{println .HostConfig.MemorySwap}}--stop-timeout={{.Config.StopTimeout}}' "$name")
-  # A release knows the stack's containers by this label (lib/inventory.sh); the bot's copy has it from the bot.
-  [[ $name == "${setting[bot]}" ]] || flags+=(--label "${setting[revisionLabel]}=copy")
-  docker create --name "${name}_spare" --restart unless-stopped --security-opt no-new-privileges --log-driver local \
-    --volumes-from "$name" "${flags[@]}" "$image" >/dev/null
-}
-
-# Puts a copy in its original's place: put_back NAME STOP_SECONDS. The name is the lock: whatever Pulumi may still be
-# doing, only one container can have it.
-put_back() {
-  local name=$1 tries
-  for tries in {1..20}; do
-    has_container "${name}_spare" || return 0
-    docker stop --time "$2" "$name" >/dev/null 2>&1 || true
-    docker rm --force "$name" >/dev/null 2>&1 || true
-    docker rename "${name}_spare" "$name" 2>/dev/null || sleep 0.2
-  done
-  has_container "$name" || refuse "The copy of $name cannot take its place after $tries tries; see \`docker ps --all\`."
-}
+# --- the way back
 
 # Removes all that an upgrade makes for its own use.
 tidy() {
-  docker rm --force --volumes "$next" "${setting[container]}_spare" "${setting[bot]}_spare" >/dev/null 2>&1 || true
-  docker image prune --force --filter "label=$SPARE" >/dev/null
+  docker rm --force --volumes "$next" >/dev/null 2>&1 || true
+  remove_spares
 }
-
-# --- the way back
 
 # Whether requests may have been served from a volume, so that the way back would lose what they wrote: is_served VOLUME
 is_served() {
@@ -121,15 +98,16 @@ undo() {
   await_docker
   if had_reached switching && is_served "${was[volume]}"; then
     say "the new database has taken over and serves already, so it stays; finish with the same \`./delivery database upgrade\`"
-    # From here on there is no way back: the journal goes before the copies.
+    # From here on there is no way back: the journal goes before the spares.
     end_change
     tidy
     return 0
   fi
   say "going back: the upgrade ended while ${was[stage]}"
-  if had_reached switching; then put_back "${setting[container]}" "${setting[databaseStopSeconds]}"; fi
-  # Another update may have removed the stopped bot.
-  if had_reached switching || ! has_container "${setting[bot]}"; then put_back "${setting[bot]}" "${setting[botStopSeconds]}"; fi
+  if had_reached switching; then
+    put_spare_back "${setting[container]}" "${setting[databaseStopSeconds]}"
+    put_spare_back "${setting[bot]}" "${setting[botStopSeconds]}"
+  fi
   tidy
   docker volume rm --force "${was[volume]}" >/dev/null || say "The volume ${was[volume]} is left over; remove it with: docker volume rm ${was[volume]}"
   if had_reached holding; then
@@ -166,51 +144,6 @@ check() {
     refuse "The disk of Docker's directory has $free MB left and the upgrade needs $need; make room there. Nothing was changed."
 }
 
-# Starts the new version on its volume. The image makes the role with its password, and the database.
-start_next() {
-  local image=$1
-  docker volume create "$volume" >/dev/null
-  run_isolated "$next" "${setting[databaseMemory]}" --env POSTGRES_PASSWORD_FILE="${setting[passwordFile]}" \
-    --volume "${setting[secretsDirectory]}:${setting[secretsMount]}:ro" --volume "$volume:$(data_directory "$image")" "$image"
-  wait_ready "$next" "${setting[readySeconds]}" || {
-    docker logs --tail 5 "$next" >&2 || true
-    refuse "The new PostgreSQL of $image does not start (its last log lines are above)."
-  }
-}
-
-try_backup() {
-  local line file contents restored
-  line=$("$HERE/backup-db.sh" "$settings_file" --safety --json) ||
-    refuse "The upgrade begins with a verified backup, and that failed (see above). Nothing was changed."
-  file=$(file_in "$line")
-  contents=$(contents_in "$line")
-  load "${setting[directory]}/$file" "$next" "${setting[database]}" ||
-    refuse "The backup $file cannot be restored into the new PostgreSQL (see above); change in the database what the new version does not understand, then try again."
-  restored=$(sql_in "$next" "${setting[database]}" <<<"$CONTENTS")
-  [[ $restored == "$contents" ]] ||
-    refuse "The backup $file, restored into the new PostgreSQL, differs: $(differences "$contents" "$restored")"
-  sql_in "$next" postgres --set name="${setting[database]}" <<'SQL'
-DROP DATABASE :"name";
-CREATE DATABASE :"name" TEMPLATE template0;
-SQL
-}
-
-# Moves the data and compares both sides; nothing writes meanwhile, because the bot is stopped.
-move_data() {
-  local database=${setting[database]} statement old new
-  docker exec "${setting[container]}" pg_dump --no-password --lock-wait-timeout=60s -U "${setting[user]}" -d "$database" 2>"$scratch/dump" |
-    sql_in "$next" "$database" >/dev/null 2>"$scratch/load" ||
-    refuse "The data could not be moved ($(cat "$scratch/dump" "$scratch/load" | tail -n 1))."
-  for statement in "$CONTENTS" ${setting[query]:+"$(query_digest)"}; do
-    old=$(sql "$database" <<<"$statement")
-    new=$(sql_in "$next" "$database" <<<"$statement")
-    [[ $old == "$new" ]] || refuse "What was moved differs from what was there: $(differences "$old" "$new")"
-  done
-  sql_in "$next" "$database" <<<'ANALYZE;'
-  docker stop --time "${setting[databaseStopSeconds]}" "$next" >/dev/null
-  docker rm "$next" >/dev/null
-}
-
 move() {
   local major=$1 image=$2 held
   recover
@@ -220,13 +153,14 @@ move() {
   start_next "$image"
   say "trying: a verified backup, restored into PostgreSQL $major"
   try_backup
-  make_spare "${setting[container]}"
-  make_spare "${setting[bot]}"
+  copy_container "${setting[container]}"
   tell ready
   await go
 
+  hold_swaps
   held=$EPOCHREALTIME
   enter holding
+  release_swaps
   say "moving: the proxy holds requests, and the bot is stopped"
   close_gate "${setting[upgradeHoldSeconds]}"
   enter stopping
@@ -240,7 +174,7 @@ move() {
 
   # Pulumi has replaced the bot too, or has left it stopped.
   start_bot || refuse "The bot does not get healthy on PostgreSQL $major."
-  say "requests were held for $(awk -v from="$held" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }') s"
+  say "requests were held for $(seconds_since "$held") s"
   end_change
   tidy
   tell "done"
@@ -258,6 +192,7 @@ main() {
     report)
       take_lock "${setting[readySeconds]}"
       recover
+      tidy
       report
       ;;
     move)
@@ -269,12 +204,11 @@ main() {
       move "${MAJOR:?}" "${IMAGE:?}"
       ;;
     recover)
-      take_lock 0
-      recover
+      undo_action recover
+      # One that was killed after its end may have left something over.
+      tidy
       ;;
-    # lib/journal.sh starts this, with the lock.
-    watch) watch ;;
-    *) refuse "$USAGE" ;;
+    *) undo_action "$2" ;;
   esac
 }
 

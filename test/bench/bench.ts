@@ -38,7 +38,7 @@ export interface Bench extends World {
 }
 
 export async function createBench(bot: BotName): Promise<Bench> {
-  return equip(await createWorld("bench"), bot);
+  return equip(await createWorld("bench", { port: 5000 }), bot);
 }
 
 /** Makes a world fit for every flow, and its bot the one that is wanted. */

@@ -76,7 +76,7 @@ async function underLoad(
 /** Runs something with visitors and a chat around it. */
 export async function loaded<T>(bench: Bench, action: () => Promise<T>): Promise<{ result: T; seen: Seen }> {
   const { url, telegram, secrets } = bench;
-  const load = startLoad(url, telegram, { token: secrets.telegramToken });
+  const load = startLoad({ url }, telegram, { token: secrets.telegramToken });
   try {
     await sleep(BEFORE);
     const result = await action();

@@ -13,7 +13,7 @@ const BEFORE = "../../test/bench/push-before.yml";
 
 /** Seconds from a push until the new commit of the heavy bot is live, now and before, in turn. */
 export async function measurePush(rounds: number): Promise<Push> {
-  const driver = await WorkflowDriver.create("bench");
+  const driver = await WorkflowDriver.create("bench", { port: 5000 });
   try {
     const bench = await equip(driver.world, "heavy");
     const { user, host, port } = bench.server;

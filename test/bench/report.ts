@@ -1,10 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
-import { NAMES } from "./names.ts";
 import { plot } from "./plot.ts";
 import { QUOTED } from "./quoted.ts";
-import { type BotName, BOTS, type Fault, FAULTS, FLOWS, type Measured, type Results } from "./results.ts";
+import { growth, idle, looks, push, waterfall } from "./report-ours.ts";
+import { range, table } from "./report-table.ts";
+import { better, broken, releases } from "./report-ways.ts";
+import { BOTS, type Results } from "./results.ts";
 import { judge } from "./targets.ts";
 
 const DOCS = join(import.meta.dirname, "..", "..", "docs");
@@ -29,31 +31,6 @@ export async function report(results: Results): Promise<string> {
   return format(text, { ...(await resolveConfig(DOCUMENT)), parser: "markdown" });
 }
 
-type Cell = string | number | undefined;
-
-function table(head: Cell[], rows: Cell[][]): string {
-  const line = (cells: Cell[]) => `| ${cells.map((cell) => cell ?? "–").join(" | ")} |`;
-  return [head, head.map(() => "---"), ...rows].map(line).join("\n");
-}
-
-const TITLES: Record<BotName, string> = {
-  sample: "The sample bot",
-  heavy: "A bot of real weight",
-};
-
-const INTRODUCTIONS: Record<BotName, string> = {
-  sample: "[The sample bot](../examples/hockey) has three packages and starts within a second.",
-  heavy:
-    "The sample bot with the packages of a grown one: SQLAlchemy, aiogram, gunicorn, pandas, matplotlib and Pillow ([heavy/](../test/bench/heavy)), all imported at its start. The layer with the packages is in Docker's cache, except for what builds without the cache.",
-};
-
-/** Every flow with figures of a bot. */
-const measuredFlows = (results: Results, bot: BotName) =>
-  FLOWS.flatMap((flow) => {
-    const measured = results[bot][flow];
-    return measured === undefined ? [] : [{ flow, measured }];
-  });
-
 function head(results: Results): string {
   const { processor, cores, memoryGiB, date, versions } = results.machine;
   const rounds = BOTS.flatMap((bot) => [
@@ -76,216 +53,6 @@ was ${range(loads)} (${date.slice(0, 10)}). Compare the rows with each other, no
 ![How long each request waited during a release, with this project and three other ways](benchmarks.svg)
 
 Versions: ${list.join(", ")}.`;
-}
-
-function range(values: number[]): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  return least === most ? String(least) : `${least} to ${most}`;
-}
-
-const outOf = ({ failed, requests }: { failed: number; requests: number }) => `${failed} of ${requests}`;
-
-function releases(results: Results, bot: BotName): string {
-  const all = measuredFlows(results, bot);
-  if (all.length === 0) return "";
-  const noticed = all.map(({ flow, measured: { release } }) => [
-    ...[NAMES[flow], release.answers, release.ends, outOf(release), release.slowest, release.overlaps],
-    ...[release.lost, release.doubled, release.connections],
-  ]);
-  const others = all.map(({ flow, measured: { rollback, restart, nothing, release } }) => [
-    ...[NAMES[flow], rollback.answers, rollback.ends, outOf(rollback)],
-    ...[restart?.answers, restart && outOf(restart), restart?.slowest, nothing.again],
-    ...[Math.round(release.memoryHere), Math.round(release.memoryServer)],
-  ]);
-  return `## ${TITLES[bot]}
-
-${INTRODUCTIONS[bot]} A release of a new commit:
-
-${table(["", "answers, s", "ends, s", "failed requests", "slowest, s", "409s", "messages lost", "doubled", "SSH connections"], noticed)}
-
-The way back, a restart, the same command with nothing to do, and the most memory that a release's command takes at once:
-
-${table(["", "rollback answers, s", "ends, s", "failed", "restart answers, s", "failed", "slowest, s", "nothing to do, s", "memory here, MiB", "on the server, MiB"], others)}`;
-}
-
-const FAULT_NAMES: Record<Fault, string> = {
-  crash: "crash at import",
-  late: "crash after 3 s",
-  sick: "/health answers 500",
-  silent: "never listens",
-};
-
-function broken(results: Results): string {
-  const tables = BOTS.flatMap((bot) => {
-    const figures = results[`${bot}Broken`];
-    const rows = FAULTS.flatMap((fault) =>
-      FLOWS.flatMap((flow) => {
-        const one = figures[flow]?.[fault];
-        if (one === undefined) return [];
-        const back = one.goodAgain === undefined ? "**not by itself**" : one.goodAgain || "never noticed";
-        return [
-          [
-            ...[FAULT_NAMES[fault], NAMES[flow], one.ends, one.status, back],
-            ...[outOf(one), one.slowest, one.overlaps, one.lost],
-          ],
-        ];
-      }),
-    );
-    const columns = [
-      ...["fault", "", "ends, s", "exit status", "good again, s"],
-      ...["failed requests", "slowest, s", "409s", "messages unanswered"],
-    ];
-    return rows.length === 0 ? [] : [`${TITLES[bot]}:\n\n${table(columns, rows)}`];
-  });
-  if (tables.length === 0) return "";
-  return `## A release that does not work
-
-**Good again** is the moment from which the good commit is served and healthy without a break, counted from the command. Where it
-does not come back by itself, the operator goes back 20 seconds after the command has ended, and what visitors notice until then counts.
-Failed requests are those of the page: a bot whose \`/health\` answers 500 may serve it.
-
-${tables.join("\n\n")}`;
-}
-
-/** What others do better, by these figures of a flow. */
-const COMPARED: { what: string; unit: string; of: (measured: Measured) => number | undefined }[] = [
-  { what: "A new commit answers sooner", unit: " s", of: ({ release }) => release.answers },
-  { what: "The command ends sooner", unit: " s", of: ({ release }) => release.ends },
-  { what: "The slowest request of a release is faster", unit: " s", of: ({ release }) => release.slowest },
-  { what: "Fewer requests fail in a release", unit: "", of: ({ release }) => release.failed },
-  { what: "Fewer 409s", unit: "", of: ({ release }) => release.overlaps },
-  { what: "A rollback answers sooner", unit: " s", of: ({ rollback }) => rollback.answers },
-  { what: "A restart answers sooner", unit: " s", of: ({ restart }) => restart?.answers },
-  { what: "With nothing to do the command ends sooner", unit: " s", of: ({ nothing }) => nothing.again },
-  { what: "Fewer SSH connections", unit: "", of: ({ release }) => release.connections },
-  {
-    what: "Less memory on the operator's machine",
-    unit: " MiB",
-    of: ({ release }) => Math.round(release.memoryHere),
-  },
-];
-
-function better(results: Results): string {
-  const bot = results.heavy.ours === undefined ? "sample" : "heavy";
-  const ours = results[bot].ours;
-  if (ours === undefined) return "";
-  const lines = COMPARED.flatMap(({ what, unit, of }) => {
-    const own = of(ours);
-    const ahead = measuredFlows(results, bot)
-      .flatMap(({ flow, measured }) => ({ flow, value: of(measured) }))
-      .filter(
-        ({ flow, value }) =>
-          !flow.startsWith("ours") && value !== undefined && own !== undefined && value < own,
-      )
-      .map(({ flow, value }) => `${NAMES[flow]} ${value ?? ""}${unit}`);
-    return ahead.length === 0
-      ? []
-      : [`- **${what}**: ${ahead.join(", ")}; this project ${own ?? ""}${unit}.`];
-  });
-  return `## What others are better at
-
-By the figures of ${bot === "heavy" ? "the bot of real weight" : "the sample bot"}:
-
-${lines.join("\n")}
-
-Ways that start the new bot before they stop the old one hold no request for long, at the price of two bots that poll one Telegram token
-(409s). Docker Compose and \`docker run\` need nothing on the operator's machine but \`ssh\`.`;
-}
-
-const COLUMNS = 40;
-
-/** Each part of a release as a bar from the part before to its own end. */
-export function bars(marks: Record<string, number>): string {
-  const sorted = Object.entries(marks).sort(([, a], [, b]) => a - b);
-  const last = sorted.at(-1)?.[1] ?? 1;
-  const column = (at: number) => Math.round((COLUMNS * at) / last);
-  let before = 0;
-  const lines = sorted.map(([what, at]) => {
-    // The image is made beside everything else.
-    const isBeside = what.includes("image");
-    const begin = column(isBeside ? 0 : before);
-    if (!isBeside) before = at;
-    const bar = `${" ".repeat(begin)}${"█".repeat(Math.max(1, column(at) - begin))}`;
-    return `${at.toFixed(2).padStart(6)} s  ${bar.padEnd(COLUMNS + 1)} ${what}`;
-  });
-  return lines.join("\n");
-}
-
-function waterfall(results: Results): string {
-  const parts = BOTS.flatMap((bot) => {
-    const marks = results[bot].ours?.marks ?? {};
-    return Object.keys(marks).length === 0 ? [] : [`${TITLES[bot]}:\n\n\`\`\`text\n${bars(marks)}\n\`\`\``];
-  });
-  if (parts.length === 0) return "";
-  return `## Where the time of a release goes
-
-What \`./delivery deploy --timings\` says, each line the median of all rounds. Node.js starts at 0; the image is built beside everything else.
-
-${parts.join("\n\n")}`;
-}
-
-function looks(results: Results): string {
-  const rows = BOTS.flatMap((bot) => {
-    const { ours } = results[bot];
-    return ours === undefined
-      ? []
-      : [[TITLES[bot], ours.nothing.again, ours.nothing.preview, ours.nothing.up]];
-  });
-  if (rows.length === 0) return "";
-  const columns = ["nothing to do, s", "`./delivery deploy HASH`", "`pulumi preview`", "`pulumi up`"];
-  return `## With nothing to do\n\n${table(columns, rows)}`;
-}
-
-function growth({ growth: sizes }: Results): string {
-  if (sizes.length === 0) return "";
-  const rows = sizes.map(({ bots, nothingOne, nothingAll, releaseOne }) => [
-    bots,
-    nothingOne,
-    nothingAll,
-    releaseOne,
-  ]);
-  const columns = [
-    "bots",
-    "nothing to do, one bot, s",
-    "nothing to do, all in turn, s",
-    "new commit for one, s",
-  ];
-  return `## Many bots on one server
-
-Each bot has its own stack, names, port and directories. With nothing to do: \`pulumi up\`; a new commit: \`./delivery deploy\`, start to
-exit.
-
-${table(columns, rows)}`;
-}
-
-function idle({ idle: measured }: Results): string {
-  if (measured === undefined) return "";
-  const { seconds, on, off } = measured;
-  return `## What health checks cost
-
-A server with one bot, its database and its proxy, idle for ${seconds} s: everything on it, Docker included, uses ${on} % of a core with
-the health checks of all three containers, and ${off} % without them.`;
-}
-
-function push({ push: measured }: Results): string {
-  if (measured === undefined) return "";
-  const { ours, seed, rounds } = measured;
-  return `## From a push to a live bot
-
-A run of the whole workflow by act on this machine, with the bot of real weight: flake8, then the release. Medians of ${rounds.length} rounds
-from the push until the new commit is served and healthy, load average ${range(rounds.map(({ load }) => load))}.
-
-${table(
-  ["", "live after, s"],
-  [
-    [NAMES.seed, seed],
-    [NAMES.ours, ours],
-  ],
-)}
-
-Before, the workflow ran flake8 and then [seed.sh](../test/bench/seed.sh) over SSH ([push-before.yml](../test/bench/push-before.yml)); now
-[deploy.yml](../.github/workflows/deploy.yml) also runs the bot's tests. The packages of this program and Pulumi are on the runner, as
-from a cache.`;
 }
 
 function quoted(): string {

@@ -11,7 +11,7 @@ const STAND_INS = join(import.meta.dirname, "actions");
 
 /** A run of a workflow as GitHub would have it. */
 export interface Run {
-  event: "push" | "schedule" | "workflow_dispatch" | "pull_request";
+  event: "push" | "schedule" | "workflow_dispatch" | "pull_request" | "pull_request_target";
   /** The workflow's file. */
   file: string;
   /** What GitHub tells of the event. */
@@ -38,7 +38,7 @@ export interface Ended {
 
 /** `--local-repository` for every action that the files use; one without a stand-in is a fault. */
 function standIns(): string[] {
-  const files = [".github/workflows", ".github/actions/setup"].flatMap((directory) =>
+  const files = [".github/workflows", ".github/actions/setup", ".github/actions/built"].flatMap((directory) =>
     readdirSync(join(ROOT, directory)).map((file) => join(ROOT, directory, file)),
   );
   const used = files.flatMap((file) => readFileSync(file, "utf8").match(/uses: [^.\s]\S*/g) ?? []);
@@ -55,7 +55,7 @@ export async function act(wanted: Run): Promise<Ended> {
   const { event, file, payload = {}, secrets, variables, repositories, repository, apiUrl } = wanted;
   const scratch = join(repositories, ".act");
   mkdirSync(scratch, { recursive: true });
-  // act does not know this key yet; workflows.test.ts among the unit tests looks at it.
+  // act does not know this key yet; workflow-jobs.test.ts among the unit tests looks at it.
   const copy = join(scratch, basename(file));
   writeFileSync(copy, readFileSync(file, "utf8").replace(/^ *queue: max\n/m, ""));
   const secretFile = join(scratch, "secrets");
@@ -66,6 +66,8 @@ export async function act(wanted: Run): Promise<Ended> {
   const environment = {
     REPOSITORIES: repositories,
     GITHUB_API_URL: apiUrl,
+    // Where the provider looks for GitHub, which is GitHub.com in a run there.
+    GITHUB_BASE_URL: `${new URL(apiUrl).origin}/`,
     PULUMI_SKIP_UPDATE_CHECK: "true",
     ...(!wanted.fresh && { NODE_MODULES: join(ROOT, "node_modules") }),
   };

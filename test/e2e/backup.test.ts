@@ -1,51 +1,24 @@
 import assert from "node:assert/strict";
-import { createServer, type Server as HttpServer } from "node:http";
-import { serverExec } from "../../sandbox/server.ts";
 import {
   BACKUP,
-  BackupDriver,
   BACKUPS,
-  cron,
+  bot,
   HOME,
   type Line,
   restore,
   RESTORE_DB,
-  SETTINGS,
+  withBackups,
+  withCleanTests,
+  world,
 } from "./backup-driver.ts";
-import { eventually } from "./eventually.ts";
-import { createWorld, up, type World } from "./world.ts";
-
-/** Milliseconds. */
-const DAY = 86_400_000;
 
 describe("backups", function () {
-  this.timeout(300_000);
-  let world: World;
-  let bot: BackupDriver;
-
-  before(async () => {
-    world = await createWorld("backup");
-    bot = new BackupDriver(world);
-    await up(world);
-    await bot.fill();
-  });
-
-  after(() => world.close());
-
-  beforeEach(async () => {
-    await bot.clear();
-    await bot.settle();
-  });
-
-  afterEach("leaves nothing in /tmp, however a script has ended", async () => {
-    await eventually(
-      async () => (await bot.sh("ls -d /tmp/tmp.* 2>/dev/null || true")) === "",
-      "an empty /tmp",
-    );
-  });
+  withBackups(this, "backup");
+  withCleanTests(this);
 
   describe("a backup", () => {
     it("is verified while the bot goes on writing, closed to others, and shows no secret", async () => {
+      const began = await bot.sh("date -u +%FT%T.%NZ");
       await bot.sh(`nohup bash -c 'while [[ ! -e /tmp/enough ]]; do docker exec training_bot_db psql -qU hockey hockey_db -c \
         "INSERT INTO games (player) SELECT 1 FROM generate_series(1, 50)"; done' >/dev/null 2>&1 &
         nohup bash -c 'while [[ ! -e /tmp/enough ]]; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr "\\0" "\\n" | sort -u >/tmp/ps' >/dev/null 2>&1 &`);
@@ -64,6 +37,8 @@ describe("backups", function () {
       assert.match(await bot.sh(`cd ${BACKUPS} && sha256sum -c *.sha256`), /: OK$/);
       assert.equal(await bot.sh(`find ${BACKUPS} ${HOME}/backup.log -perm /077`), "");
       assert.equal(await bot.sh("docker ps -aq --filter name=_verify"), "");
+      const log = await bot.sh(`docker logs --since ${began} training_bot_db 2>&1`);
+      assert.doesNotMatch(log, /FATAL|ERROR/);
       const seen = await bot.sh(`until [[ -s /tmp/ps ]]; do sleep 0.1; done; cat /tmp/ps`);
       assert.match(seen, /pg_dump/);
       const everything = `${seen}\n${await bot.sh(`cat ${HOME}/backup.log; zcat ${BACKUPS}/*.gz`)}`;
@@ -91,12 +66,12 @@ describe("backups", function () {
     it("is refused where there is nothing to back up", async () => {
       // It would not let go of its database.
       await bot.sh("docker stop training_bot");
-      await bot.sql("CREATE DATABASE spare", "postgres");
-      await bot.sql("ALTER DATABASE hockey_db RENAME TO kept", "postgres");
-      await bot.sql("ALTER DATABASE spare RENAME TO hockey_db", "postgres");
+      await bot.admin("CREATE DATABASE spare", "postgres");
+      await bot.admin("ALTER DATABASE hockey_db RENAME TO kept", "postgres");
+      await bot.admin("ALTER DATABASE spare RENAME TO hockey_db", "postgres");
       const { status, output } = await bot.attempt(`${BACKUP} --json`);
-      await bot.sql("DROP DATABASE hockey_db", "postgres");
-      await bot.sql("ALTER DATABASE kept RENAME TO hockey_db", "postgres");
+      await bot.admin("DROP DATABASE hockey_db", "postgres");
+      await bot.admin("ALTER DATABASE kept RENAME TO hockey_db", "postgres");
       await bot.sh("docker start training_bot");
       assert.equal(status, 1);
       assert.match(output, /^The database hockey_db has no tables/m);
@@ -104,17 +79,93 @@ describe("backups", function () {
       assert.deepEqual(await bot.files(), []);
     });
 
-    it("is not called verified when a row is missing in the dump", async () => {
-      // Between PostgreSQL and the file a row is lost: what no check of the file alone can tell.
-      const lossy = `#!/bin/bash
-        if [[ "$*" != *pg_dump* ]]; then exec /usr/bin/docker "$@"; fi
-        set -o pipefail
-        /usr/bin/docker "$@" | grep -vP "^500\\t500\\t"`;
-      await bot.put("/tmp/lossy/docker", lossy, "755");
-      const { status, output } = await bot.attempt(`PATH=/tmp/lossy:$PATH ${BACKUP}`);
+    // Between PostgreSQL and the file something is lost or changed: what no check of the file alone can tell.
+    for (const [what, filter, reason] of [
+      ["a row is missing", 'grep -vP "^500\\t500\\t"', /rows of public\.games: 500, restored 499/],
+      [
+        "one value differs and all counts agree",
+        "sed 's/^500\\tplayer 500$/500\\tplayer X/'",
+        /differs: digests of public\.players: -?\d+, restored -?\d+\./,
+      ],
+      [
+        "a sequence is behind",
+        `sed "s/players_id_seq', 1000,/players_id_seq', 999,/"`,
+        /differs: sequences of public\.players_id_seq: 1000 t, restored 999 t\./,
+      ],
+    ] as const) {
+      it(`is not called verified when ${what}`, async () => {
+        await bot.fill();
+        const path = await bot.wrapDocker(
+          `if [[ "$*" == *pg_dump* ]]; then /usr/bin/docker "$@" | ${filter}; exit; fi`,
+        );
+        const { status, output } = await bot.attempt(`${path} ${BACKUP}`);
+        assert.equal(status, 1, output);
+        assert.match(output, reason);
+        assert.equal((await bot.lines())[0]?.verified, false);
+      });
+    }
+
+    it("is the same for tables of every kind, whatever their database's settings", async () => {
+      await bot.fillOdd();
+      try {
+        const { contents } = await bot.backup();
+        assert.deepEqual(
+          Object.keys(contents.digests).filter((name) => !/trainings|daily|migrations|updates/.test(name)),
+          [
+            ...["cache", "child", "games", "made", "nothing", "parent", "parts_26", "players"].map(
+              (table) => `public.${table}`,
+            ),
+            'Ünï "q" x.r"r',
+          ],
+        );
+        assert.equal(contents.rows["public.nothing"], 1);
+        assert.equal(contents.largeObjects.number, 1);
+        await bot.sh(`${restore("latest")} --yes --no-safety-dump`);
+        await bot.sh(`${RESTORE_DB} drop-old --yes`);
+      } finally {
+        await bot.fillOdd(false);
+      }
+    });
+
+    it("names the tables that have lost more than half of their rows since the one before", async () => {
+      await bot.sql(
+        "CREATE TABLE queue AS SELECT generate_series(1, 99); CREATE TABLE halved AS SELECT generate_series(1, 200)",
+      );
+      assert.equal((await bot.backup()).shrunk, undefined);
+      await bot.sql(
+        "DELETE FROM games WHERE id > 100; TRUNCATE queue; DELETE FROM halved WHERE generate_series > 100",
+      );
+      const { status, output } = await bot.attempt(BACKUP);
+      await bot.sql("DROP TABLE queue, halved");
+      assert.equal(status, 0, output);
+      assert.match(
+        output,
+        /^warning: tables with less than half of the rows of the last backup: public\.games 500 to 100$/m,
+      );
+      assert.equal((await bot.lines())[1]?.shrunk, "public.games 500 to 100");
+      assert.equal((await bot.backup()).shrunk, "public.halved 100 to 0", "one that is gone counts, too");
+      await bot.fill();
+      assert.equal((await bot.backup()).shrunk, undefined);
+    });
+
+    it("of an earlier version, whose line says less, is restored by what that says", async () => {
+      const { file } = await bot.backup();
+      const manifest = `${BACKUPS}/manifest.jsonl`;
+      await bot.sh(`sed -i 's/, "digests" : .*/}}/' ${manifest}`);
+      await bot.sh(`${restore(file)} --yes --no-safety-dump`);
+      await bot.sh(`sed -i 's/"public.games" : 500/"public.games" : 501/' ${manifest}`);
+      const { status, output } = await bot.attempt(`${restore(file)} --yes --no-safety-dump`);
+      await bot.sh(`${RESTORE_DB} drop-old --yes`);
       assert.equal(status, 1);
-      assert.match(output, /differs: < .*"public\.games" : 500.* > .*"public\.games" : 499/);
-      assert.match(await bot.sh(`tail -n 1 ${BACKUPS}/manifest.jsonl`), /"verified":false/);
+      assert.match(output, /differs from what was dumped \(rows of public\.games: 501, restored 500\)/);
+    });
+
+    it("waits for another one where that is wanted", async () => {
+      const both = await bot.attempt(`${BACKUP} & pid=$!
+        until [[ -e ${BACKUPS}/.partial ]] || ! kill -0 $pid; do :; done
+        ${BACKUP} --wait 60 --if-older-than 1; echo "second: $?"; wait $pid`);
+      assert.match(both.output, /^The newest verified backup is younger than 1 hours; .*\nsecond: 0$/m);
+      assert.equal((await bot.files()).length, 1);
     });
 
     it("is not called verified when it does not restore the same", async () => {
@@ -130,153 +181,6 @@ describe("backups", function () {
       assert.equal((await bot.files()).length, 2);
       assert.match(await bot.sh(`${RESTORE_DB} list`), /hockey_db_20[^\n]* no$/m);
       assert.equal((await bot.backup()).verified, true);
-    });
-  });
-
-  describe("retention", () => {
-    /** Verified backups, one a day, of the last days. */
-    async function age(from: number, to: number): Promise<void> {
-      const names = Array.from({ length: to - from + 1 }, (_, index) => {
-        const stamp = new Date(Date.now() - (from + index) * DAY).toISOString();
-        return `hockey_db_${stamp.slice(0, 10)}_${stamp.slice(11, 19).replaceAll(":", "")}.sql.gz`;
-      });
-      const input = names.map((file) => `{"file":"${file}","verified":true,"contents":{}}\n`).join("");
-      await bot.sh(
-        `cd ${BACKUPS} && touch ${names.join(" ")} ${names.map((name) => `${name}.sha256`).join(" ")}`,
-      );
-      await serverExec(world.server, ["bash", "-c", `cat >>${BACKUPS}/manifest.jsonl`], {
-        user: "deploy",
-        input,
-      });
-    }
-
-    it("keeps 30 days of 40", async () => {
-      await age(1, 40);
-      await bot.backup();
-      const left = await bot.files();
-      assert.ok(left.length === 30 || left.length === 31, String(left.length));
-      assert.equal(Number(await bot.sh(`ls ${BACKUPS}/*.sha256 | wc -l`)), left.length);
-    });
-
-    it("never goes below keepAtLeast verified ones, however old", async () => {
-      await age(50, 70);
-      await bot.backup();
-      assert.equal((await bot.files()).length, 7);
-    });
-
-    it("takes a damaged manifest for less, deletes nothing for it, and goes on writing it", async () => {
-      await age(50, 70);
-      await bot.sh(
-        `head -c 300 ${BACKUPS}/manifest.jsonl >/tmp/cut; head -c 500 /dev/urandom >>/tmp/cut; mv /tmp/cut ${BACKUPS}/manifest.jsonl`,
-      );
-      await bot.backup();
-      assert.equal((await bot.files()).length, 22);
-      assert.equal((JSON.parse(await bot.sh(`tail -n 1 ${BACKUPS}/manifest.jsonl`)) as Line).verified, true);
-      assert.match(
-        await bot.sh(`${RESTORE_DB} list --json`),
-        /^\[\{"file":"hockey_db_[^}]*"verified":true\}/,
-      );
-      const before = await bot.players();
-      await bot.sh(`${restore("latest")} --yes --no-safety-dump`);
-      assert.equal(await bot.players(), before);
-    });
-  });
-
-  describe("elsewhere", () => {
-    let listener: HttpServer;
-    const pings: string[] = [];
-
-    before(async () => {
-      listener = createServer((request, response) => {
-        request.resume();
-        pings.push(request.url ?? "");
-        response.end();
-      });
-      await new Promise<void>((resolve) => listener.listen(0, world.server.gateway, resolve));
-    });
-
-    after(() => {
-      listener.close();
-    });
-
-    it("a copy is encrypted for the holder of the key, and the ping URL is told", async () => {
-      const address = listener.address();
-      assert.ok(typeof address === "object" && address);
-      const pingUrl = `http://${world.server.gateway}:${address.port}/check`;
-      const recipient = await bot.sh("age-keygen -o /tmp/identity 2>/dev/null; age-keygen -y /tmp/identity");
-      await bot.settle({ remote: "/home/deploy/offsite", recipient, pingUrl });
-      const { file, sha256 } = await bot.backup();
-      assert.equal(await bot.sh("ls /home/deploy/offsite"), `${file}.age`);
-      assert.ok(
-        (await bot.sh(`age -d -i /tmp/identity /home/deploy/offsite/${file}.age | sha256sum`)).startsWith(
-          sha256,
-        ),
-      );
-
-      await bot.settle({ remote: "nowhere:x", pingUrl });
-      const { status, output } = await bot.attempt(BACKUP);
-      assert.equal(status, 1);
-      assert.match(output, /verified, but could not be copied to nowhere:x/);
-      assert.deepEqual(pings, ["/check", "/check/fail"]);
-    });
-  });
-
-  describe("the schedule", () => {
-    const install = (schedule: string) => bot.sh(cron("install", schedule));
-
-    it("is one block in the crontab, put there and taken away without touching the rest", async () => {
-      await bot.sh("echo '1 2 3 4 * echo mine' | crontab -");
-      assert.match(await install("0 6 * * *"), /backups at 0 6 \* \* \*, Etc\/UTC/);
-      await install("30 5 * * *");
-      const before = await bot.sh(
-        "crontab -l; stat -c %Y /var/spool/cron/crontabs/deploy 2>/dev/null || true",
-      );
-      await install("30 5 * * *");
-      assert.equal(
-        await bot.sh("crontab -l; stat -c %Y /var/spool/cron/crontabs/deploy 2>/dev/null || true"),
-        before,
-      );
-      assert.equal(before.match(/bin\/backup-db\.sh/g)?.length, 2);
-      assert.match(before, /^30 5 \* \* \* .*backup-db\.sh .*--log /m);
-      // Another bot's stack on the same server has a block of its own.
-      const other = `${HOME}-other`;
-      await bot.sh(
-        `mkdir -p ${other}/backups; sed 's#${HOME}/#${other}/#' ${SETTINGS} >${other}/backups/settings`,
-      );
-      await bot.sh(cron("install", "0 3 * * *", other));
-      assert.equal((await bot.sh("crontab -l")).match(/# BEGIN backups of /g)?.length, 2);
-      await bot.sh(`${cron("remove", "", other)}; rm -r ${other}`);
-      assert.equal(await bot.sh("crontab -l"), before.replace(/\n\d+$/, ""));
-      await bot.sh(cron("remove"));
-      assert.equal(await bot.sh("crontab -l"), "1 2 3 4 * echo mine");
-    });
-
-    it("catches up only when the newest verified backup is old, and turns its log over", async () => {
-      await bot.backup();
-      await bot.sh(`${BACKUP} --if-older-than 25`);
-      assert.equal((await bot.files()).length, 1);
-      await bot.sh(
-        `cd ${BACKUPS} && rm -f * ${HOME}/backup.log; umask 077; head -c 1100000 /dev/zero >${HOME}/backup.log`,
-      );
-      await bot.sh(`${BACKUP} --log ${HOME}/backup.log --if-older-than 25`);
-      assert.equal((await bot.files()).length, 1);
-      assert.match(await bot.sh(`cat ${HOME}/backup.log`), /^== 20\S+Z\ndumped hockey_db/);
-      assert.equal(await bot.sh(`stat -c '%a %s' ${HOME}/backup.log.1`), "600 1100000");
-    });
-
-    it("makes a backup with the line that cron is given", async () => {
-      await install("0 6 * * *");
-      const daily = /^0 6 \* \* \* (.*)$/m.exec(await bot.sh("crontab -l"))?.[1] ?? assert.fail();
-      const asCron = ["env", "-i", "HOME=/home/deploy", "LOGNAME=deploy", "PATH=/usr/bin:/bin", "sh", "-c"];
-      await serverExec(world.server, [...asCron, daily], { user: "deploy" });
-      await bot.untilVerified(1);
-    });
-
-    it("really runs", async () => {
-      await bot.sh("systemctl is-active cron || systemctl start cron", "root");
-      await install("* * * * *");
-      await bot.untilVerified(80);
-      await bot.sh(cron("remove"));
     });
   });
 });

@@ -81,10 +81,15 @@ export class BotDriver {
     return { status: Number(status), output };
   }
 
-  /** Runs SQL in the bot's database and gives what it prints: unaligned, without headings. */
-  sql(statement: string, database = "hockey_db"): Promise<string> {
-    const psql = `docker exec -i training_bot_db psql -XqAt -v ON_ERROR_STOP=1 -U hockey -d ${database}`;
+  /** Runs SQL in the bot's database as its role and gives what it prints: unaligned, without headings. */
+  sql(statement: string, database = "hockey_db", role = "hockey"): Promise<string> {
+    const psql = `docker exec -i training_bot_db psql -XqAt -v ON_ERROR_STOP=1 -U ${role} -d ${database}`;
     return serverExec(this.world.server, psql.split(" "), { input: statement });
+  }
+
+  /** The same as PostgreSQL's superuser. */
+  admin(statement: string, database = "hockey_db"): Promise<string> {
+    return this.sql(statement, database, "postgres");
   }
 
   /** Notes a training on the page and gives how many there are now, as `psql` prints it. */
@@ -166,8 +171,8 @@ export class BotDriver {
     action: () => Promise<unknown>,
     { hasChat = true }: { hasChat?: boolean } = {},
   ): Promise<Seen> {
-    const { url, telegram, secrets } = this.world;
-    const load = startLoad(url, telegram, { token: secrets.telegramToken, hasChat });
+    const { telegram, secrets } = this.world;
+    const load = startLoad(this.world, telegram, { token: secrets.telegramToken, hasChat });
     const began = Date.now();
     let seen: Seen;
     try {
@@ -202,4 +207,11 @@ export function assertUnnoticed(
   assert.deepEqual([seen.overlaps, seen.lost], [0, 0]);
   assert.ok(seen.doubled <= doubled, `${seen.doubled} answers came twice`);
   assert.ok(seen.resent <= resent, `${seen.resent} requests were resent`);
+}
+
+/** Fails unless a command was refused with this sentence, without a stack trace. */
+export function assertRefused({ exitCode, output }: Outcome, sentence: RegExp): void {
+  assert.notEqual(exitCode, 0, output);
+  assert.match(output.replaceAll(/\s+/g, " "), sentence);
+  assert.doesNotMatch(output, /^\s+at .*:\d+:\d+/m, "no stack trace");
 }

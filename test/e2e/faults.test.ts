@@ -7,18 +7,11 @@ import { removeServer, startServer } from "../../sandbox/server.ts";
 import { type Outcome, pulumiOk } from "../../sandbox/stack.ts";
 import { BROKEN, withValue } from "../unit/broken.ts";
 import { isSecret } from "../unit/fixtures.ts";
-import { BotDriver } from "./bot-driver.ts";
+import { assertRefused, BotDriver } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { createWorld, up, type World } from "./world.ts";
 
 const NO_DOCKER = "faults-without-docker";
-
-/** Fails unless a command was refused with this sentence, without a stack trace. */
-function assertRefused({ exitCode, output }: Outcome, sentence: RegExp): void {
-  assert.notEqual(exitCode, 0, output);
-  assert.match(output.replaceAll(/\s+/g, " "), sentence);
-  assert.doesNotMatch(output, /^\s+at .*:\d+:\d+/m, "no stack trace");
-}
 
 let world: World;
 let bot: BotDriver;
@@ -164,36 +157,36 @@ describe("what goes wrong is said in a sentence, and nothing is changed", () => 
   const GUARDS: [what: string, file: string, from: string, to: string, sentence: RegExp][] = [
     [
       "a published database port",
-      "Database.ts",
+      "components/Database.ts",
       "destroyGraceSeconds",
       "ports: [{ internal: 5432, external: 5432 }],\n        destroyGraceSeconds",
       /The container database-container publishes the database's port 5432/,
     ],
     [
       "a floating image",
-      "Proxy.ts",
+      "components/Proxy.ts",
       "name: imageName",
       'name: "caddy:latest"',
       /proxy-image uses the image caddy:latest, .*name a version/,
     ],
     [
       "an unprotected data volume",
-      "Database.ts",
+      "components/Database.ts",
       "protect: true",
       "protect: false",
       /The data volume database-data is not protected/,
     ],
     [
       "a missing host key",
-      "Server.ts",
-      "      hostKey,\n",
-      "",
+      "connection.ts",
+      "user, hostKey, privateKey",
+      "user, privateKey",
       /The command \S+ would trust any server; give its connection a `hostKey`/,
     ],
   ];
   for (const [what, file, from, to, sentence] of GUARDS) {
     it(`an edit of the program that brings ${what}`, async () => {
-      const path = join(world.stack.project, "infra", "components", file);
+      const path = join(world.stack.project, "infra", file);
       const good = await readFile(path, "utf8");
       assert.ok(good.includes(from), `${file} has no ${from}`);
       await writeFile(path, good.replace(from, to));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DeployKey, type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
 import { serverExec } from "../../sandbox/server.ts";
@@ -113,6 +113,30 @@ export class GitHubDriver extends BotDriver {
     this.applied = this.workflowCommits().filter((sha) => !before.includes(sha));
   }
 
+  /** Has the program keep the secrets in the repository, as earlier versions did, until the returned function is called. */
+  useEarlierProgram(): () => void {
+    const file = join(this.world.stack.project, "infra", "components", "Repository.ts");
+    const program = readFileSync(file, "utf8");
+    const edits: [from: string, to: string][] = [
+      [
+        `import { ActionsEnvironmentSecret } from "@pulumi/github/actionsEnvironmentSecret.js"`,
+        `import { ActionsSecret } from "@pulumi/github/actionsSecret.js"`,
+      ],
+      ["of Object.values(ENVIRONMENTS))", `of [ENVIRONMENTS.unattended, ENVIRONMENTS.attended])`],
+      ["new ActionsEnvironmentSecret(", "if (environment === ENVIRONMENTS.attended) new ActionsSecret("],
+      ["-${environment}-${secretName}", "-${secretName}"],
+      ["environment: declared.environment, secretName", "secretName"],
+    ];
+    const earlier = edits.reduce((text, [from, to]) => {
+      assert.ok(text.includes(from), from);
+      return text.replace(from, () => to);
+    }, program);
+    writeFileSync(file, earlier);
+    return () => {
+      writeFileSync(file, program);
+    };
+  }
+
   private workflowCommits(): string[] {
     return this.github.git.log("main", ".github/workflows");
   }
@@ -149,7 +173,7 @@ export class GitHubDriver extends BotDriver {
     const { github } = this;
     return {
       head: github.git.resolve("main"),
-      secrets: github.secrets(),
+      secrets: [...github.environments.keys()].map((name) => [name, github.secrets(name)]),
       variables: [...github.variables],
       environments: structuredClone([...github.environments]),
       deployKeys: [...github.deployKeys],

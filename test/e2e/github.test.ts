@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { publishedContent } from "../../infra/workflow-files.ts";
 import { pulumi, pulumiOk } from "../../sandbox/stack.ts";
 import { GitHubDriver, KEY_FILE, ONLY_GITHUB, PASSPHRASE, WORKFLOW } from "./github-driver.ts";
 
@@ -19,7 +20,6 @@ describe("GitHub's side of the stack", () => {
 
   const published = () =>
     readdirSync(join(bot.world.stack.project, ".github", "workflows")).filter((file) => file !== "ci.yml");
-  const local = (file: string) => readFileSync(join(bot.world.stack.project, file), "utf8");
 
   it("is refused without a token, before anything is asked or changed", async () => {
     const { result, all } = await bot.asked(() => pulumi(bot.world.stack, ["preview"], bot.environment({})));
@@ -58,7 +58,10 @@ describe("GitHub's side of the stack", () => {
     );
     assert.equal(result.exitCode, 0, result.output);
     assert.match(result.output, /docker:index:Container bot-container create/);
-    assert.match(result.output, /github:index:ActionsSecret github-SSH_PRIVATE_KEY create/);
+    assert.match(
+      result.output,
+      /github:index:ActionsEnvironmentSecret github-production-SSH_PRIVATE_KEY create/,
+    );
     assert.match(result.output, /github:index:RepositoryFile github-deploy\.yml create/);
     assert.match(result.output, /github:index:RepositoryDeployKey github-deploy-key create/);
     assert.deepEqual(writes, []);
@@ -67,29 +70,34 @@ describe("GitHub's side of the stack", () => {
   describe("once it is applied", () => {
     beforeEach(() => bot.apply());
 
-    it("has every secret, variable and environment", () => {
+    it("has every environment with its secrets, the repository none of its own, and the variable", () => {
       const { host, port, user, privateKeyFile } = bot.world.server;
-      assert.deepEqual(bot.github.secrets(), {
-        SSH_HOST: host,
-        SSH_PORT: String(port),
-        SSH_USERNAME: user,
+      const needed = {
         SSH_PRIVATE_KEY: readFileSync(privateKeyFile, "utf8"),
-        DEPLOY_PATH: "/home/deploy/hockey",
         PULUMI_BACKEND_URL: "s3://states/hockey",
         PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
-      });
-      assert.equal(bot.github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
-      const [attended, unattended] = ["production", "production-unattended"].map((name) =>
-        bot.github.environments.get(name),
-      );
-      assert.deepEqual(attended?.reviewers, [{ type: "User", id: 583231 }]);
-      assert.deepEqual(unattended?.reviewers, []);
-      for (const one of [attended, unattended]) {
-        assert.deepEqual(
-          one.branches.map(({ name }) => name),
-          ["main"],
-        );
+      };
+      const address = { SSH_HOST: host, SSH_PORT: String(port), SSH_USERNAME: user };
+      for (const name of ["production", "production-unattended"]) {
+        const expected = { ...needed, ...address, DEPLOY_PATH: "/home/deploy/hockey" };
+        assert.deepEqual(bot.github.secrets(name), expected);
       }
+      assert.deepEqual(bot.github.secrets("production-preview"), needed);
+      assert.deepEqual(bot.github.secrets(), {});
+      const put = bot.github.requests.filter(
+        ({ method, path }) => method === "PUT" && path.includes("secret"),
+      );
+      assert.ok(put.length > 0 && put.every(({ path }) => path.includes("/environments/")));
+      assert.equal(bot.github.variables.get("INFRA_REPOSITORY")?.value, "example/hockey-delivery");
+      const kept = [...bot.github.environments].map(([name, { reviewers, branches }]) => [
+        ...[name, reviewers.map(({ id }) => id)],
+        branches.map((branch) => branch.name),
+      ]);
+      assert.deepEqual(kept.sort(), [
+        ["production", [583231], ["main"]],
+        ["production-preview", [], ["main"]],
+        ["production-unattended", [], ["main"]],
+      ]);
     });
 
     it("lets the server read the repository with a key whose private half has never left it", async () => {
@@ -113,10 +121,11 @@ describe("GitHub's side of the stack", () => {
       for (const line of privateHalf) assert.ok(!everything.includes(line));
     });
 
-    it("has the workflow files there as they are here, one commit each, none of which starts a run", () => {
+    it("has the workflow files there, which name this program, one commit each, none of which starts a run", () => {
       assert.ok(published().includes("deploy.yml") && published().length > 4);
       for (const file of published()) {
-        assert.equal(bot.github.file(`.github/workflows/${file}`), local(`.github/workflows/${file}`), file);
+        const there = bot.github.file(`.github/workflows/${file}`);
+        assert.equal(there, publishedContent(file, "example/hockey-delivery"), file);
       }
       assert.equal(bot.github.file(".github/workflows/ci.yml"), undefined);
       assert.equal(bot.applied.length, published().length);
@@ -167,7 +176,7 @@ describe("GitHub's side of the stack", () => {
       const { exitCode, output } = await bot.up();
       assert.equal(exitCode, 0, output);
       const { secrets, variables, environments, deployKeys } = bot.snapshot();
-      assert.deepEqual([secrets, variables, environments, deployKeys], [{}, [], [], []]);
+      assert.deepEqual([secrets, variables, environments, deployKeys], [[], [], [], []]);
       assert.equal(bot.github.file(WORKFLOW), undefined);
       assert.match(bot.github.git.show("main")?.message ?? "", /\[skip ci\]$/);
       assert.equal(await bot.world.onServer("sh", "-c", `ls ${KEY_FILE} 2>/dev/null || true`), "");

@@ -1,5 +1,5 @@
-import { Agent, request } from "node:http";
 import type { FakeTelegram } from "../../sandbox/telegram.ts";
+import { type Client, clientsOf, NotTaken, type Page, type Question } from "./clients.ts";
 
 /** One request: when it was sent (milliseconds since 1970) and how long its answer took. */
 export interface Visit {
@@ -38,15 +38,13 @@ export interface Load {
 const GETS_PER_SECOND = 20;
 const POSTS_PER_SECOND = 5;
 const MESSAGES_PER_SECOND = 2;
-/** How long a request may take before it counts as failed: longer than the proxy holds one. */
-const REQUEST_SECONDS = 90;
 /** How long the last messages may wait for their answers. */
 const ANSWER_SECONDS = 40;
 
 let lastChat = 1_000_000;
 
 /**
- * Visitors read and write, half of them on connections that they keep, and chats write to the bot on Telegram.
+ * Visitors read and write, some of them on connections that they keep, and chats write to the bot on Telegram.
  *
  * The load does not wait for answers: what is slow piles up, as it does with real visitors.
  *
@@ -54,11 +52,11 @@ let lastChat = 1_000_000;
  * @param hasChat whether messages reach the bot on Telegram, too
  */
 export function startLoad(
-  url: string,
+  page: Page,
   telegram: FakeTelegram,
   { token, hasChat = true }: { token?: string; hasChat?: boolean } = {},
 ): Load {
-  const kept = new Agent({ keepAlive: true });
+  const clients = clientsOf(page);
   const pending = new Set<Promise<void>>();
   const seen = {
     ...{ requests: 0, written: 0, resent: 0, slowestSeconds: 0 },
@@ -68,14 +66,14 @@ export function startLoad(
   const overlapsBefore = telegram.overlaps();
 
   const visit = (method: Visit["method"]) => {
-    const agent = seen.requests % 2 === 0 ? kept : undefined;
+    const client = clients[seen.requests % clients.length] ?? clients[0];
     seen.requests += 1;
     const began = Date.now();
-    const resend = () => {
+    const resend = (question: Question) => {
       seen.resent += 1;
-      return ask(url, method, undefined);
+      return clients[0].ask(question);
     };
-    const visited = ask(url, method, agent, resend).then((fault) => {
+    const visited = faultOf(client, method, resend).then((fault) => {
       const milliseconds = Date.now() - began;
       seen.slowestSeconds = Math.max(seen.slowestSeconds, milliseconds / 1000);
       seen.visits.push({ method, at: began, milliseconds, fault });
@@ -104,7 +102,7 @@ export function startLoad(
     async stop() {
       timers.forEach(clearInterval);
       await Promise.all(pending);
-      kept.destroy();
+      for (const client of clients) client.close();
       const answers = () => {
         const count = new Map(chats.map((chat) => [chat, 0]));
         for (const { chat } of telegram.sent()) {
@@ -140,39 +138,23 @@ export function failures(visits: Visit[]): string[] {
 /**
  * Gives what was wrong with the answer; nothing where it was as it should be.
  *
- * @param resend what is done when the server ended a kept connection just as the request was sent on it: such a
- *   request looks the same as one that never left, and a server that closes idle connections cannot prevent it
- *   (RFC 9112, section 9.3.1)
+ * @param resend sends a request once more that was not taken
  */
-function ask(
-  url: string,
+async function faultOf(
+  client: Client,
   method: Visit["method"],
-  agent: Agent | undefined,
-  resend?: () => Promise<string | undefined>,
+  resend: (question: Question) => Promise<number>,
 ): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const [path, wanted] = method === "GET" ? ["/", 200] : ["/api/trainings", 201];
-    const body = method === "GET" ? undefined : JSON.stringify({ player: "load", what: "load", minutes: 1 });
-    const headers =
-      body === undefined ? {} : { "content-type": "application/json", "content-length": body.length };
-    const sent = request(
-      new URL(path, url),
-      { method, headers, agent: agent ?? false, timeout: REQUEST_SECONDS * 1000 },
-      (response) => {
-        response.resume();
-        response.on("end", () => {
-          resolve(response.statusCode === wanted ? undefined : `status ${response.statusCode ?? 0}`);
-        });
-        response.on("error", (error) => {
-          resolve(error.message);
-        });
-      },
-    );
-    sent.on("timeout", () => sent.destroy(new Error(`no answer in ${REQUEST_SECONDS} s`)));
-    sent.on("error", (error: NodeJS.ErrnoException) => {
-      const ended = sent.reusedSocket && error.code === "ECONNRESET";
-      resolve(ended && resend ? resend() : error.message);
+  const [path, wanted] = method === "GET" ? ["/", 200] : ["/api/trainings", 201];
+  const body = method === "GET" ? undefined : JSON.stringify({ player: "load", what: "load", minutes: 1 });
+  const question: Question = { method, path, body };
+  try {
+    const status = await client.ask(question).catch((error: unknown) => {
+      if (!(error instanceof NotTaken)) throw error;
+      return resend(question);
     });
-    sent.end(body);
-  });
+    return status === wanted ? undefined : `status ${status}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

@@ -200,3 +200,19 @@ export class RealProxy {
     return (Number(bytes) / 1024 ** 2).toFixed(0);
   }
 }
+
+/** The bot behind the proxy of the suite that runs. */
+export let bot: FakeBot;
+
+/** Gives a suite a proxy, with a bot behind it. */
+export function withProxy(suite: Mocha.Suite, name: string): RealProxy {
+  const proxy = new RealProxy(name);
+  suite.beforeAll(async () => {
+    bot = await proxy.startWithBot();
+  });
+  suite.afterAll(async () => {
+    await proxy.removeWithNetwork();
+    bot.stop();
+  });
+  return proxy;
+}

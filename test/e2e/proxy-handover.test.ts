@@ -2,20 +2,10 @@ import assert from "node:assert/strict";
 import { ask, randomBody } from "./attack.ts";
 import { isDropped } from "./handover.ts";
 import type { Visit } from "./load.ts";
-import { digestOf, type FakeBot, RealProxy } from "./proxy-driver.ts";
+import { bot, digestOf, withProxy } from "./proxy-driver.ts";
 
-describe("a proxy that gets another configuration", () => {
-  const proxy = new RealProxy("proxy-with-news");
-  let bot: FakeBot;
-
-  before(async () => {
-    bot = await proxy.startWithBot();
-  });
-
-  after(async () => {
-    await proxy.removeWithNetwork();
-    bot.stop();
-  });
+describe("a proxy that gets another configuration", function () {
+  const proxy = withProxy(this, "proxy-with-news");
 
   it("goes over to it, and drops only what it has not read by then", async () => {
     const RELOADS = 20;

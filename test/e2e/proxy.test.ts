@@ -17,10 +17,10 @@ import {
   uploadSlowly,
 } from "./attack.ts";
 import { eventually } from "./eventually.ts";
-import { digestOf, type FakeBot, RealProxy } from "./proxy-driver.ts";
+import { bot, digestOf, RealProxy, withProxy } from "./proxy-driver.ts";
 
 /** Fails unless the bot has got each body, whole and once. */
-function assertArrived(bot: FakeBot, bodies: Buffer[], answers: Answer[]): void {
+function assertArrived(bodies: Buffer[], answers: Answer[]): void {
   assert.deepEqual(
     answers.map(({ status, text }, i) => `${bodies[i]?.length ?? 0} bytes: ${status === 200 ? 200 : text}`),
     bodies.map(({ length }) => `${length} bytes: 200`),
@@ -37,20 +37,10 @@ const log = (line: string) => {
   console.log(`      ${line}`);
 };
 
-describe("the proxy", () => {
-  const proxy = new RealProxy("proxy-under-attack");
+describe("the proxy", function () {
+  const proxy = withProxy(this, "proxy-under-attack");
   /** They end with their test, however it ends. */
   const trickles: Trickle[] = [];
-  let bot: FakeBot;
-
-  before(async () => {
-    bot = await proxy.startWithBot();
-  });
-
-  after(async () => {
-    await proxy.removeWithNetwork();
-    bot.stop();
-  });
 
   afterEach(async () => {
     for (const { stop } of trickles.splice(0)) stop();
@@ -148,8 +138,8 @@ describe("the proxy", () => {
     const other = ask(proxy.target, { method: "DELETE" });
     await sleep(3000);
     await bot.start();
-    assertArrived(bot, bodies, await Promise.all(posted.map(({ answer }) => answer)));
-    assertArrived(bot, [Buffer.concat(pieces)], [await slow]);
+    assertArrived(bodies, await Promise.all(posted.map(({ answer }) => answer)));
+    assertArrived([Buffer.concat(pieces)], [await slow]);
     assert.equal((await other.answer).status, 200);
   });
 
@@ -163,7 +153,7 @@ describe("the proxy", () => {
     await sleep(1000);
     assert.equal(await proxy.inFlight(), "0");
     await proxy.gate("open_gate");
-    assertArrived(bot, bodies, await Promise.all(posted.map(({ answer }) => answer)));
+    assertArrived(bodies, await Promise.all(posted.map(({ answer }) => answer)));
   });
 
   it("tells the bot nothing of a request that its client has not finished", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Outcome, randomToken } from "../../sandbox/stack.ts";
+import { type Outcome, pulumiOk, randomToken } from "../../sandbox/stack.ts";
 import { type Allowed, assertUnnoticed, BotDriver } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { handoversOf } from "./handover.ts";
@@ -57,6 +57,8 @@ describe("a release under load, which no visitor notices", () => {
     await bot.configure("app.startSeconds", "14");
     assertUnnoticed(await bot.during("app.startSeconds", () => up(world)));
     assert.deepEqual(await handoversOf(world), before);
+    // The other tests know the default.
+    await pulumiOk(world.stack, ["config", "rm", "--path", "app.startSeconds"]);
   });
 
   it("takes over another environment variable, and another key that signs cookies", async () => {
@@ -137,13 +139,13 @@ describe("a release under load, which no visitor notices", () => {
       name: "never listens @slow",
       file: "main.py",
       edit: (text) => text.replace(/^def serve.*\n.*\n/m, "$&    threading.Event().wait()\n"),
-      cause: /does not answer at port 5000 after 14 s \(app\.startSeconds\)/,
+      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
     },
     {
       name: "accepts and hangs @slow",
       file: "web.py",
       edit: (text) => text.replace("200 if well else 503", '(__import__("time").sleep(600), 500)[1]'),
-      cause: /does not answer at port 5000 after 14 s \(app\.startSeconds\)/,
+      cause: /does not answer at port 5000 after 13 s \(app\.startSeconds\)/,
     },
     {
       name: "answers 500 at /health @slow",

@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rebootServer } from "../../sandbox/server.ts";
-import { BACKUP, BackupDriver, BACKUPS, cron, HOME, restore, RESTORE_DB } from "./backup-driver.ts";
-import { createWorld, up, type World } from "./world.ts";
+import {
+  BACKUP,
+  BACKUPS,
+  bot,
+  cron,
+  HOME,
+  restore,
+  RESTORE_DB,
+  withBackups,
+  world,
+} from "./backup-driver.ts";
+import { eventually } from "./eventually.ts";
 
-const READY = "until docker exec training_bot_db pg_isready -q -h 127.0.0.1 -U hockey; do sleep 0.2; done";
+const READY =
+  "until docker exec training_bot_db pg_isready -q -h 127.0.0.1 -U hockey -d postgres; do sleep 0.2; done";
 /** Data with which the bot does not start: its first statement is refused. */
 const BOT_FAILS = `CREATE FUNCTION broken() RETURNS event_trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE 'broken on purpose'; END $$;
@@ -12,18 +23,7 @@ const BOT_FAILS = `CREATE FUNCTION broken() RETURNS event_trigger LANGUAGE plpgs
 const BOT_STARTS = "DROP EVENT TRIGGER broken; DROP FUNCTION broken";
 
 describe("a database", function () {
-  this.timeout(300_000);
-  let world: World;
-  let bot: BackupDriver;
-
-  before(async () => {
-    world = await createWorld("restore");
-    bot = new BackupDriver(world);
-    await up(world);
-    await bot.fill();
-  });
-
-  after(() => world.close());
+  withBackups(this, "restore");
 
   describe("a restore", () => {
     let good: string;
@@ -78,68 +78,11 @@ describe("a database", function () {
       assert.match(output, /This replaces the database hockey_db by hockey_db_.* verified: yes/);
     });
 
-    const header = "-- PostgreSQL database dump\\n-- Dumped from database version";
-    const trailer = "CREATE TABLE other_things (id int);\\n-- PostgreSQL database dump complete";
-    const BAD: [what: string, make: string, reason: RegExp][] = [
-      ["truncated by one byte", "head -c -1 GOOD >BAD", /is damaged: gzip cannot read it to its end/],
-      ["cut in half", "head -c $(($(stat -c %s GOOD) / 2)) GOOD >BAD", /is damaged/],
-      ["with one bit flipped", "perl -0777 -pe 'substr($_, 2000, 1) ^= chr(1)' GOOD >BAD", /is damaged/],
-      [
-        "with one bit flipped and a checksum",
-        "perl -0777 -pe 'substr($_, 2000, 1) ^= chr(1)' GOOD >BAD; sed s/GOOD/BAD/ GOOD.sha256 >BAD.sha256",
-        /is not what was written \(its checksum differs/,
-      ],
-      [
-        "half a dump in a perfect archive",
-        "zcat GOOD | head -n 60 | gzip >BAD",
-        /is not complete: pg_dump did not/,
-      ],
-      ["of an empty dump", "gzip </dev/null >BAD", /is not a dump by pg_dump/],
-      [
-        "without a table",
-        `printf -- '${header} 13.1\\n-- PostgreSQL database dump complete\\n' | gzip >BAD`,
-        /is empty: it has no tables/,
-      ],
-      [
-        "of another database",
-        "zcat GOOD | sed '1s/hockey_db/chess_db/' | gzip >BAD",
-        /is of the database chess_db, not/,
-      ],
-      [
-        "of other tables",
-        `printf -- '${header} 13.1\\n${trailer}\\n' | gzip >BAD`,
-        /no table in common with hockey_db/,
-      ],
-      [
-        "of a newer PostgreSQL",
-        `printf -- '${header} 99.1\\n${trailer}\\n' | gzip >BAD`,
-        /is from PostgreSQL 99 and the server runs 13/,
-      ],
-      ["with faulty SQL", "zcat GOOD | sed 's/^CREATE VIEW/CREATE WIEV/' | gzip >BAD", /cannot be restored/],
-    ];
-    for (const [what, make, reason] of BAD) {
-      it(`refuses a backup ${what} and touches nothing`, async () => {
-        const bad = "hockey_db_2021-01-01_000000.sql.gz";
-        await bot.sh(`cd ${BACKUPS}; ${make.replaceAll("GOOD", good).replaceAll("BAD", bad)}`);
-        const state = "docker inspect -f '{{.State.StartedAt}}' training_bot; ls -a " + BACKUPS;
-        const before = await bot.sh(state);
-        const there = await bot.players();
-        const { status, output } = await bot.attempt(`${restore(bad)} --yes --no-safety-dump`);
-        const after = (await bot.sh(state)).replace("\nrestore.log", "");
-        await bot.sh(`rm -f ${BACKUPS}/${bad}*`);
-        assert.equal(status, 1, output);
-        assert.match(output, reason);
-        assert.equal(after, before.replace("\nrestore.log", ""));
-        assert.equal(await bot.players(), there);
-        assert.equal(await bot.besides(), "0");
-      });
-    }
-
     /** Makes a backup with which the bot does not start. */
     async function badBackup(): Promise<string> {
-      await bot.sql(BOT_FAILS);
+      await bot.admin(BOT_FAILS);
       const { file } = await bot.backup();
-      await bot.sql(BOT_STARTS);
+      await bot.admin(BOT_STARTS);
       return file;
     }
 
@@ -151,7 +94,7 @@ describe("a database", function () {
       await bot.sh(`rm ${BACKUPS}/${bad}*`);
       assert.equal(status, 1, output);
       assert.match(output, /The bot does not get healthy on the data of/);
-      assert.match(output, /what was there is back/);
+      assert.match(output, /What was there is back/);
       assert.equal(await bot.players(), today);
       assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
     });
@@ -169,13 +112,40 @@ describe("a database", function () {
           kill -KILL $pid; wait $pid
           until [[ ! -e ${BACKUPS}/.restore ]] || ((SECONDS > 60)); do sleep 0.1; done; flock ${BACKUPS}/.lock true`);
         assert.doesNotMatch(output, /^restored /m);
-        assert.match(await bot.sh(`tail -n 1 ${BACKUPS}/restore.log`), /what was there is back/);
+        assert.match(await bot.sh(`tail -n 1 ${BACKUPS}/restore.log`), /What was there is back/);
         assert.equal(await bot.players(), today);
         assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
         assert.equal((await fetch(world.url)).status, 200);
         assert.equal(await bot.besides(), "0");
       });
     }
+
+    it("refuses a release meanwhile, which comes once it has ended, and no write is lost", async () => {
+      const slow = "hockey_db_2021-01-01_000000.sql.gz";
+      const sleep = "s/^-- PostgreSQL database dump complete/SELECT pg_sleep(20);\\n&/";
+      await bot.sh(`cd ${BACKUPS}; zcat ${good} | sed '${sleep}' | gzip >${slow}`);
+      const restored = bot.attempt(`${restore(slow)} --yes --no-safety-dump`);
+      await eventually(() => bot.sh(`cat ${BACKUPS}/.restore 2>/dev/null || true`), "the restore's journal");
+      const rows = await bot.train();
+      const commit = await bot.change("Meanwhile");
+      const refused = await bot.operate("deploy");
+      assert.equal(await bot.sh(`sed -n 1p ${BACKUPS}/.restore`), "stage=loading", "the restore goes on");
+      assert.equal(refused.exitCode, 1, refused.output);
+      assert.match(
+        refused.output,
+        /: The database is being restored on the server; wait until that has ended, or, if it was cut off, undo it there with: \/home\/deploy\/hockey\/bin\/restore-db\.sh \/home\/deploy\/hockey\/backups\/settings recover\. Nothing was changed$/m,
+      );
+      assert.notEqual(await bot.running(), commit);
+      const { status, output } = await restored;
+      assert.equal(status, 0, output);
+      assert.equal(await bot.players(), original);
+      const old = /kept as (\w+)/.exec(output)?.[1] ?? "";
+      assert.equal(await bot.sql("SELECT count(*) FROM trainings", old), rows);
+      const released = await bot.operate("deploy");
+      assert.equal(released.exitCode, 0, released.output);
+      assert.equal(await bot.running(), commit);
+      await bot.sh(`${RESTORE_DB} drop-old --yes; rm ${BACKUPS}/${slow}`);
+    });
 
     it("goes back after a reboot in its midst, and then catches up on the backup that is due", async () => {
       const bad = await badBackup();
@@ -191,7 +161,7 @@ describe("a database", function () {
         until grep -qs stage=starting ${BACKUPS}/.restore; do kill -0 $! || exit; done`);
       await rebootServer(world.server);
       await bot.untilVerified(60);
-      assert.match(await bot.sh(`cat ${HOME}/backup.log ${said}`), /what was there is back/);
+      assert.match(await bot.sh(`cat ${HOME}/backup.log ${said}`), /What was there is back/);
       assert.equal(await bot.players(), today);
       assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");
       assert.equal(await bot.sh(`ls ${BACKUPS}/.restore 2>/dev/null || true`), "");
@@ -206,6 +176,7 @@ describe("a database", function () {
       assert.equal(status, 0, output);
       assert.equal(await bot.players(), original);
       assert.equal(await bot.sql("INSERT INTO players (name) VALUES ('new') RETURNING id"), "1001");
+      assert.equal(await bot.sql("SELECT rolsuper FROM pg_roles WHERE rolname = 'hockey'"), "f");
       await bot.sh(`${RESTORE_DB} drop-old --yes`);
     });
   });
@@ -222,7 +193,7 @@ describe("a database", function () {
 
   const leftovers = (path: string) =>
     bot.sh(
-      `find ${path} -type f ! -name .lock ! -name manifest.jsonl ! -name restore.log; docker ps -aq --filter name=_verify`,
+      `find ${path} -type f ! -name .lock ! -name .stack ! -name manifest.jsonl ! -name restore.log; docker ps -aq --filter name=_verify`,
     );
 
   /** Adds a table of this many rows; a million are some 150 MB. */
@@ -292,7 +263,7 @@ describe("a database", function () {
       const megabytes = Number(await bot.sql("SELECT pg_database_size('hockey_db') / 1048576"));
       assert.ok(megabytes >= 200, `${megabytes} MB`);
       const watch = `while [[ ! -e /tmp/done ]]; do
-        echo "$(($(du -sm ${BACKUPS} | cut -f 1))) $(docker exec training_bot_db_verify df --output=used -m /var/lib/postgresql/data 2>/dev/null | grep -E "^ *[0-9]+$")"; sleep 0.2; done`;
+        echo "$(($(du -sm ${BACKUPS} | cut -f 1))) $(docker exec training_bot_db_verify df --output=used -m /tmp/trial 2>/dev/null | grep -E "^ *[0-9]+$")"; sleep 0.2; done`;
       await bot.sh(`rm -f /tmp/done; nohup bash -c '${watch}' >/tmp/usage 2>/dev/null &`);
       const { output } = await bot.attempt(`time ${BACKUP}`);
       const usage = await bot.sh(

@@ -59,7 +59,7 @@ describe("the stack on a server", () => {
       unknown
     >;
     assert.equal(outputs.commit, await bot.running());
-    assert.equal(outputs.url, "http://127.0.0.1:5000");
+    assert.equal(outputs.url, world.url);
     assert.match(String(outputs.imageId), /^sha256:[0-9a-f]{64}$/);
     assert.deepEqual(outputs.containers, CONTAINERS);
   });
@@ -122,7 +122,7 @@ describe("the stack on a server", () => {
       "-c",
       "ss -Hltn | awk '{print $4}' | grep -v '^127\\.' | sed 's/.*://' | sort -un",
     );
-    assert.deepEqual(listening.split("\n"), ["22", "5000"]);
+    assert.deepEqual(listening.split("\n"), ["22", new URL(world.url).port]);
   });
 
   it("keeps every secret out of the state, the image and what others may read", async () => {
@@ -251,12 +251,12 @@ describe("the stack on a server", () => {
     await set("name", "other_bot");
     assert.match(
       await preview(),
-      /The directory \/home\/deploy\/hockey on the server is that of the bot training_bot; give this one another with: pulumi config set --path server\.deployPath \/home\/deploy\/hockey-other_bot/,
+      /The directory \/home\/deploy\/hockey on the server is that of the stack hockey\/test; give this one another with: pulumi config set --path server\.deployPath \/home\/deploy\/hockey-other_bot/,
     );
     await set("server.deployPath", "/home/deploy/hockey-other_bot");
     assert.match(
       await preview(),
-      /The directory \/home\/deploy\/backups on the server has the backups of the bot training_bot; .* server\.backupPath \/home\/deploy\/backups-other_bot/,
+      /The directory \/home\/deploy\/backups on the server has the backups of the stack hockey\/test; .* server\.backupPath \/home\/deploy\/backups-other_bot/,
     );
     await set("server.backupPath", "/home/deploy/backups-other_bot");
     const { exitCode, output } = await pulumi(other, ["preview"]);
@@ -273,22 +273,13 @@ describe("the stack on a server", () => {
     const volumes = () => world.onServer("docker", "volume", "ls", "--quiet");
     assert.match(await volumes(), /^training_bot_db_data$/m);
     assert.equal(await world.onServer("docker", "ps", "--all", "--quiet"), "");
-    const files = await world.onServer(
-      "find",
-      "/home/deploy/hockey",
-      "-path",
-      "*/repository.git",
-      "-prune",
-      "-o",
-      "-type",
-      "f",
-      "-print",
-    );
-    const kept = /\/(\.build-lock|[a-z]+\.log|proven|[a-z]+\.json)$/;
+    const find = "find /home/deploy/hockey -path */repository.git -prune -o -type f -print";
+    const files = await world.onServer(...find.split(" "));
+    const kept = /\/(stack|\.build-lock|[a-z]+\.log|proven|[a-z]+\.json)$/;
     assert.deepEqual(
       files.split("\n").filter((file) => !kept.test(file)),
       [],
-      "of the stack's files only its records stay",
+      "of the stack's files only its records stay, and its claim as long as it has the data",
     );
     await up(world);
     assert.equal(await bot.sql("select count(*) from trainings"), rows, "the data was there for the next up");
@@ -296,6 +287,10 @@ describe("the stack on a server", () => {
     await pulumiOk(world.stack, ["state", "unprotect", "--all", "--yes"]);
     await pulumiOk(world.stack, ["destroy", "--yes", "--skip-preview"]);
     assert.match(await volumes(), /^training_bot_db_data$/m);
+    const claims = ["/home/deploy/hockey/stack", "/home/deploy/backups/.stack"];
+    const left = await world.onServer("sh", "-c", `ls -d ${claims.join(" ")} 2>/dev/null || true`);
+    // A test before may have made a backup.
+    assert.ok(left === "" || left === claims[1], left);
     await world.onServer("docker", "volume", "rm", "training_bot_db_data");
     assert.doesNotMatch(await volumes(), /training_bot_db_data/);
   });

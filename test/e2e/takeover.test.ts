@@ -37,10 +37,10 @@ describe("a stack that the version d9ef185 has made", () => {
   const pause = () => new Promise((resolve) => setTimeout(resolve, AROUND));
 
   before(async () => {
-    world = await createWorld("takeover");
+    world = await createWorld("takeover", { port: 5000 });
     commits = await replay(world, join(import.meta.dirname, "takeover", "d9ef185"));
     Object.assign(old, { containers: await containers(), trainings: await trainings() });
-    const load = startLoad(world.url, world.telegram);
+    const load = startLoad(world, world.telegram);
     const began = Date.now();
     try {
       await pause();
@@ -85,6 +85,11 @@ describe("a stack that the version d9ef185 has made", () => {
     assert.ok(await unchanged(world.stack));
     const { exitCode, output } = await operate(world.stack, "drift");
     assert.equal(exitCode, 0, output);
+  });
+
+  it("has claimed its directories", async () => {
+    for (const file of ["hockey/stack", "backups/.stack"])
+      assert.match(await asDeploy("cat", `/home/deploy/${file}`), /^hockey\/test [0-9a-f-]{36}$/);
   });
 
   it("goes on making backups at the same time of day", async () => {

@@ -106,6 +106,12 @@ export class UpgradeDriver extends BotDriver {
     assert.equal(await this.sh(`(${left}; ls ${BACKUPS}/.upgrade) 2>/dev/null || true`), "");
     assert.equal(await this.sh(`docker volume ls -q | grep -cx ${OLD}`), "1");
     assert.equal(await readFile(this.file, "utf8"), this.first);
+    // The bot's own container is what comes back; an image of it would keep its environment.
+    const environments = await this.sh(
+      "docker image inspect --format '{{range .Config.Env}}{{println .}}{{end}}' $(docker images --all --quiet)",
+    );
+    assert.match(environments, /^PG_MAJOR=13$/m);
+    assert.ok(!environments.includes(this.world.secrets.postgresPassword ?? assert.fail()));
   }
 
   /** The new version runs with all the data, and a preview finds nothing to do. */

@@ -18,9 +18,9 @@ describe("an upgrade of PostgreSQL that fails or is interrupted @slow", function
   beforeEach(() => bot.start13());
 
   it("goes back when the bot does not get healthy on it", async () => {
-    await bot.sql(BOT_FAILS_ON_15);
+    await bot.admin(BOT_FAILS_ON_15);
     const { exitCode, output } = await bot.upgrade("15");
-    await bot.sql("DROP EVENT TRIGGER only_13; DROP FUNCTION only_13");
+    await bot.admin("DROP EVENT TRIGGER only_13; DROP FUNCTION only_13");
     assert.equal(exitCode, 1, output);
     assert.match(output, /broken on purpose/);
     assert.match(

@@ -1,14 +1,16 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker.ts";
 import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github.ts";
+import { publishedContent } from "../../infra/workflow-files.ts";
 import { pulumiOk } from "../../sandbox/stack.ts";
 import { act, cloneAs, type Ended, type Run } from "./act.ts";
 import { BotDriver } from "./bot-driver.ts";
 import { PROJECT } from "./documents.ts";
-import { copyProject, createWorld, type World } from "./world.ts";
+import { copyProject, createWorld, type Place, type World } from "./world.ts";
 
-const TOKEN = "ghs_run";
+const TOKEN = `ghs_${randomBytes(18).toString("hex")}`;
 /** The repositories of the bot and of the program. */
 export const BOT = "example/hockey";
 export const INFRA = "example/hockey-delivery";
@@ -17,8 +19,14 @@ export const STACK_FILE = "Pulumi.production.yaml";
 export const CHAT = 1001;
 
 type Permissions = Extract<TokenRights, { permissions: object }>["permissions"];
-/** What one run has beside the event and the file; `at` is the commit, where that is not the newest. */
-type Options = Partial<Run> & { permissions?: Permissions; at?: string };
+/** What one run has beside the event and the file. */
+export type Options = Partial<Run> & {
+  permissions?: Permissions;
+  /** The commit, where that is not the newest. */
+  at?: string;
+  /** A branch that can be checked out beside the deployed one. */
+  branch?: string;
+};
 
 /**
  * A bot whose workflow files are run as they are, by act on this machine: only the actions of others are stand-ins. Each
@@ -27,9 +35,9 @@ type Options = Partial<Run> & { permissions?: Permissions; at?: string };
  */
 export class WorkflowDriver extends BotDriver {
   readonly github: FakeGitHub;
-  /** What the workflows are given. */
+  /** What the workflows are given, where a test does not ask GitHub for it. */
   readonly secrets: Record<string, string>;
-  readonly variables = { INFRA_REPOSITORY: INFRA };
+  readonly variables: Record<string, string> = { INFRA_REPOSITORY: INFRA };
   /** Both repositories, where the stand-in for actions/checkout finds them. */
   readonly repositories: string;
 
@@ -47,10 +55,10 @@ export class WorkflowDriver extends BotDriver {
   }
 
   /** @param name of the world, whose stack is up then */
-  static async create(name: string): Promise<WorkflowDriver> {
+  static async create(name: string, place?: Place): Promise<WorkflowDriver> {
     await run(join(PROJECT, "scripts", "lint-workflows"), ["--install"]);
     const github = await startFakeGitHub({ owner: "example", repository: "hockey" });
-    const world = await createWorld(name);
+    const world = await createWorld(name, place);
     const driver = new WorkflowDriver(world, github);
     await driver.configure("alerts.telegramChat", String(CHAT));
     await driver.configure("alerts.telegramApiUrl", world.telegram.url);
@@ -105,17 +113,28 @@ export class WorkflowDriver extends BotDriver {
   async start(
     event: Run["event"],
     file: string,
-    { permissions = {}, at, ...more }: Options = {},
+    { permissions = {}, at, branch, ...more }: Options = {},
   ): Promise<Ended> {
     const { github, repositories, secrets } = this;
     github.addToken(TOKEN, { permissions: { contents: "read", ...permissions }, kind: "installation" });
     const clone = await cloneAs(this.world.repository.directory, repositories, BOT);
+    if (branch) await run("git", ["-C", clone, "branch", "--quiet", branch, `origin/${branch}`]);
     if (at) await run("git", ["-C", clone, "reset", "--quiet", "--hard", at]);
-    const path = join(PROJECT, ".github", "workflows", file);
+    const path = file && this.published(file);
     return act({
       ...{ event, file: path, secrets: { ...secrets }, repositories, repository: BOT },
       ...{ apiUrl: github.apiUrl, variables: this.variables, ...more },
     });
+  }
+
+  /** A file as it is in the bot's repository. */
+  private published(file: string): string {
+    const own = join(PROJECT, ".github", "workflows", file);
+    if (this.variables.INFRA_REPOSITORY === BOT) return own;
+    const directory = join(this.repositories, "workflows");
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, file), publishedContent(file, INFRA));
+    return join(directory, file);
   }
 
   byHand(inputs: { action: string; commit?: string; lines?: string }): Promise<Ended> {

@@ -5,7 +5,7 @@ import { serverExec } from "../../sandbox/server.ts";
 import { randomToken } from "../../sandbox/stack.ts";
 import type { Ended } from "./act.ts";
 import { PROJECT } from "./documents.ts";
-import { BOT, STACK_FILE, WorkflowDriver } from "./workflow-driver.ts";
+import { BOT, INFRA, STACK_FILE, WorkflowDriver } from "./workflow-driver.ts";
 import { copyProject } from "./world.ts";
 
 const COMPOSE = join(import.meta.dirname, "compose");
@@ -52,7 +52,9 @@ describe("further releases by workflows, run @slow", function () {
     cpSync(program, directory, { recursive: true, force: false });
     cpSync(join(bot.world.stack.project, STACK_FILE), join(directory, STACK_FILE));
     const commit = await bot.world.repository.push("Bot and program");
-    const { isGreen, log } = await bot.push({ variables: { INFRA_REPOSITORY: BOT } });
+    bot.variables.INFRA_REPOSITORY = BOT;
+    const { isGreen, log } = await bot.push();
+    bot.variables.INFRA_REPOSITORY = INFRA;
     assert.ok(isGreen, log);
     assert.match(log, /deploy: \S+ is live/);
     assert.equal(await bot.running(), commit);

@@ -1,21 +1,31 @@
+import { randomBytes } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Acme } from "../../sandbox/acme.ts";
 import { run } from "../../sandbox/docker.ts";
 import { type BotRepository, createBotRepository } from "../../sandbox/repository.ts";
-import { removeServer, serverExec, startServer, type ThrowawayServer } from "../../sandbox/server.ts";
+import {
+  freePort,
+  removeServer,
+  serverExec,
+  startServer,
+  type ThrowawayServer,
+} from "../../sandbox/server.ts";
 import { initStack, localStack, pulumi, pulumiOk, randomToken, type Stack } from "../../sandbox/stack.ts";
 import { type FakeTelegram, startTelegram } from "../../sandbox/telegram.ts";
+import type { Page } from "./clients.ts";
 import { PROJECT } from "./documents.ts";
 
+/** In a world's directory. */
+const PASSPHRASE_FILE = "passphrase";
+
 /** A throwaway server, the sample bot's repository on it, a fake Telegram, and a stack that is configured but not up. */
-export interface World {
+export interface World extends Page {
   server: ThrowawayServer;
   repository: BotRepository;
   telegram: FakeTelegram;
   stack: Stack;
-  /** The page, as this machine reaches it. */
-  url: string;
   /** Every secret that the stack was given, by its key. */
   secrets: Record<string, string>;
   /** Directory of all that the world keeps on this machine. */
@@ -27,23 +37,43 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** Where a world and its page are. */
+export interface Place {
+  /** The DNS and ACME server that everything there asks. */
+  acme?: Acme;
+  /** The page's domain, which leads to the server; it needs `acme`. */
+  domain?: string;
+  /** The proxy's port of the server; else it is the same as this machine's, as with a real address. */
+  port?: number;
+}
+
 /** @param name of the server; one of each name at a time */
-export async function createWorld(name: string): Promise<World> {
+export async function createWorld(name: string, { acme, domain, port }: Place = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), `hockey-${name}-`));
   await removeServer(name);
-  const server = await startServer({ name, directory: join(directory, "server") });
+  const proxyPort = port ?? (await freePort());
+  const server = await startServer({
+    ...{ name, directory: join(directory, "server"), dns: acme?.address },
+    ...(port === undefined ? { ports: [], fixedPorts: { [proxyPort]: proxyPort } } : { ports: [port] }),
+  });
+  await acme?.becomeTrustedBy(server);
   const repository = await createBotRepository(server, join(directory, "hockey"));
   const telegramToken = randomToken();
   const telegram = await startTelegram({ host: server.gateway, tokens: [telegramToken] });
+  const passphrase = `a passphrase for tests: ${randomBytes(12).toString("hex")}`;
+  await writeFile(join(directory, PASSPHRASE_FILE), passphrase, { mode: 0o600 });
   const project = join(directory, "project");
   await copyProject(project);
   const stack = await stackIn(directory, project);
-  const target = { server, repository, telegramUrl: telegram.url, telegramToken, proxyPort: 5000 };
+  const target = { server, repository, telegramUrl: telegram.url, telegramToken, proxyPort };
   const secrets = await initStack(stack, target);
+  const page =
+    acme && domain
+      ? await secured(stack, server, { acme, domain })
+      : { url: `http://127.0.0.1:${server.publicPort(proxyPort)}` };
   await commitProject(project);
   return {
-    ...{ server, repository, telegram, stack, secrets, directory },
-    url: `http://127.0.0.1:${server.publicPort(5000)}`,
+    ...{ server, repository, telegram, stack, secrets, directory, ...page },
     onServer: (...command) => serverExec(server, command),
     async release(file, edit) {
       const path = join(repository.directory, file);
@@ -56,6 +86,17 @@ export async function createWorld(name: string): Promise<World> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Gives a stack a domain that leads to its server. */
+async function secured(
+  stack: Stack,
+  server: ThrowawayServer,
+  { domain, acme }: { domain: string; acme: Acme },
+): Promise<Page> {
+  await acme.lead(domain, server.address);
+  await pulumiOk(stack, ["config", "set", "--path", "proxy.domain", domain]);
+  return { url: `https://${domain}`, tls: { address: server.address, ca: await acme.root() } };
 }
 
 /** Copies the project into a git repository of its own, as it stands in the working tree, uncommitted changes included. */
@@ -87,10 +128,8 @@ export async function freshClone(world: World, name: string): Promise<Stack> {
 async function stackIn(directory: string, project: string): Promise<Stack> {
   await symlink(join(PROJECT, "node_modules"), join(project, "node_modules"));
   const backend = join(directory, "state");
-  const passphraseFile = join(directory, "passphrase");
   await mkdir(backend, { recursive: true });
-  await writeFile(passphraseFile, "a passphrase for tests", { mode: 0o600 });
-  return localStack({ name: "test", project, backend, passphraseFile });
+  return localStack({ name: "test", project, backend, passphraseFile: join(directory, PASSPHRASE_FILE) });
 }
 
 /** `pulumi up` without questions; fails the test when it fails. */

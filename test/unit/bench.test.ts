@@ -4,7 +4,8 @@ import { outermost } from "../bench/idle.ts";
 import { parseHeld, parseTimings } from "../bench/ours.ts";
 import { memoryBelow, parseProcess } from "../bench/perform.ts";
 import { plot } from "../bench/plot.ts";
-import { bars, DOCUMENT, PLOT, report } from "../bench/report.ts";
+import { bars } from "../bench/report-ours.ts";
+import { DOCUMENT, PLOT, report } from "../bench/report.ts";
 import {
   type BrokenRound,
   type Change,

@@ -3,32 +3,13 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withCauseLast } from "../../operator/command.ts";
-import { complete } from "../../operator/completion.ts";
-import { explainUsage, unknownVerb } from "../../operator/mistakes.ts";
 import { VERBS } from "../../operator/verbs.ts";
+import { delivery, EXECUTABLE, NAMES, ROOT, shell } from "./cli-driver.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const EXECUTABLE = join(ROOT, "delivery");
-const NAMES = Object.keys(VERBS);
 const project = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
   version: string;
   scripts: Record<string, string>;
 };
-
-/** Runs ./delivery as it is typed, without a terminal. */
-function delivery(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
-  const { cwd = ROOT, env = {} } = options;
-  return spawnSync(EXECUTABLE, args, { cwd, encoding: "utf8", env: { ...process.env, ...env } });
-}
-
-/** Runs a shell's script in the project's directory. */
-function shell(name: string, args: string[], script: string) {
-  const { status, stdout, stderr } = spawnSync(name, [...args, script], {
-    ...{ cwd: ROOT, encoding: "utf8", timeout: 8000 },
-  });
-  return { status, lines: stdout.split("\n").filter(Boolean), stderr };
-}
 
 /** Prints every npm package that a process loads to standard error. */
 const TELL_PACKAGES = `data:text/javascript,${encodeURIComponent(
@@ -112,180 +93,6 @@ describe("./delivery --version", () => {
   });
 });
 
-describe("a mistyped word", () => {
-  const VERB_CASES: [words: string, sentence: string][] = [
-    ["deplyo", "There is no verb deplyo; did you mean: ./delivery deploy"],
-    ["statsu --json", "There is no verb statsu; did you mean: ./delivery status"],
-    ["databse upgrade 17", "There is no verb databse; did you mean: ./delivery database upgrade"],
-    ["database upgrdae 17", "There is no verb database upgrdae; did you mean: ./delivery database upgrade"],
-    ["database:upgrade 17", "There is no verb database:upgrade; did you mean: ./delivery database upgrade"],
-    ["xyz", "There is no verb xyz; see ./delivery --help"],
-    ["constructor", "There is no verb constructor; see ./delivery --help"],
-    ["--stack staging deploy", "--stack must follow a verb; see ./delivery --help"],
-  ];
-  for (const [words, sentence] of VERB_CASES)
-    it(`${words}: ${sentence}`, () => {
-      assert.equal(unknownVerb(words.split(" "), NAMES), sentence);
-    });
-
-  it("ends with status 64 and nothing on standard output", () => {
-    const { status, stdout, stderr } = delivery(["deplyo"]);
-    assert.deepEqual(
-      [status, stdout, stderr],
-      [64, "", "error: There is no verb deplyo; did you mean: ./delivery deploy\n"],
-    );
-  });
-
-  it("among several options is told from an argument too many", () => {
-    const flags = ["--json", "--stack", "--no-alert", "--help"];
-    const explain = (message: string, args: string[]) => explainUsage(message, args, "", flags);
-    assert.equal(
-      explain("Unknown argument: jsno", ["--jsno"]),
-      "There is no option --jsno (did you mean --json?)",
-    );
-    assert.equal(
-      explain("Unknown argument: alrt", ["--no-alrt"]),
-      "There is no option --no-alrt (did you mean --no-alert?)",
-    );
-    assert.equal(
-      explain("Unknown arguments: stac, b", ["--stac=a", "b"]),
-      "There is no option --stac (did you mean --stack?)",
-    );
-    assert.equal(explain("Unknown argument: x", ["-x"]), "There is no option -x");
-    assert.equal(explain("Unknown arguments: a, b", ["a", "b"]), "Unexpected argument: a b");
-  });
-});
-
-describe("a wrong usage", () => {
-  const CASES: [args: string[], sentence: string][] = [
-    [["status", "--jsno"], "There is no option --jsno (did you mean --json?)"],
-    [["deploy", "main", "extra"], "Unexpected argument: extra"],
-    [["deploy", "--stack", "staging", "main", "extra"], "Unexpected argument: extra"],
-    [["deploy", "--", "--stack", "staging"], "`--` is not accepted: options go right after the verb"],
-    [["deploy", ""], "commit must not be empty"],
-    [["deploy", "--stack"], "--stack needs a value"],
-    [["deploy", "--wait", "soon"], "wait must be a whole number"],
-    [["history", "abc"], "count must be a whole number"],
-    [["logs", "1.5"], "lines must be a whole number"],
-    [["logs", "--db", "--proxy"], "Arguments db and proxy are mutually exclusive"],
-    [["completion"], "An argument is missing: <shell>"],
-    [["completion", "fish"], 'shell must be one of "bash", "zsh", not "fish"'],
-  ];
-  for (const [args, sentence] of CASES)
-    it(`${args.join(" ")}: ${sentence}`, () => {
-      const { status, stderr } = delivery(args, { env: { LANG: "de_DE.UTF-8" } });
-      assert.equal(stderr, `error: ${sentence}; see ./delivery ${args[0] ?? ""} --help\n`);
-      assert.equal(status, 64);
-    });
-
-  it("database upgrade: An argument is missing: <major>", () => {
-    const { status, stderr } = delivery(["database", "upgrade"]);
-    assert.equal(stderr, "error: An argument is missing: <major>; see ./delivery database upgrade --help\n");
-    assert.equal(status, 64);
-  });
-
-  it("never turns --stack into another target", () => {
-    for (const args of [
-      ["deploy", "--stack", "staging"],
-      ["deploy", "main", "--stack", "staging"],
-    ]) {
-      const { status, stderr } = delivery(args);
-      assert.equal(status, 1);
-      assert.match(stderr, /^error: There is no Pulumi\.staging\.yaml;/);
-    }
-  });
-});
-
-describe("an error message", () => {
-  it("is a line that names the cause", () => {
-    assert.deepEqual(withCauseLast("It failed: see a: b."), ["error: It failed: see a: b."]);
-  });
-
-  it("has its cause in the last line, and above it what belongs to that", () => {
-    assert.deepEqual(withCauseLast("It has 2 faults; nothing was changed.\n  a: x\n  b: y"), [
-      ...["  a: x", "  b: y"],
-      "error: It has 2 faults; nothing was changed.",
-    ]);
-    assert.deepEqual(withCauseLast("No 1.2 is known. What there is:\n  a"), [
-      ...["What there is:", "  a"],
-      "error: No 1.2 is known.",
-    ]);
-    assert.deepEqual(withCauseLast("There are:\n  a"), ["  a", "error: There are:"]);
-  });
-});
-
-describe("completion", () => {
-  const CASES: [words: string[], candidates: string[]][] = [
-    [["sta"], ["status"]],
-    [["re"], ["restart", "restore"]],
-    [["data"], ["database"]],
-    [["database", ""], ["upgrade"]],
-    [["help", "rol"], ["rollback"]],
-    [["health", "--no"], ["--no-alert"]],
-    [
-      ["status", "--json", "--"],
-      ["--html", "--stack", "--help"],
-    ],
-    [["database", "upgrade", "--re"], ["--recover"]],
-    [
-      ["completion", ""],
-      ["bash", "zsh"],
-    ],
-    [["deploy", ""], []],
-    [["unknown", ""], []],
-  ];
-  for (const [words, candidates] of CASES)
-    it(`of "${words.join(" ")}" is: ${candidates.join(" ") || "nothing"}`, async () => {
-      assert.deepEqual(await complete(words), candidates);
-    });
-
-  it("begins with every verb", async () => {
-    const words = new Set(NAMES.map((name) => name.split(" ")[0]));
-    assert.deepEqual(await complete([""]), [...words, "help"]);
-  });
-
-  it("works in bash, from any directory", () => {
-    const typed = (executable: string, ...words: string[]) =>
-      `COMP_WORDS=(${[executable, ...words].join(" ")}); COMP_CWORD=${words.length}; _delivery; echo "\${COMPREPLY[@]}"`;
-    const { lines, stderr } = shell(
-      "bash",
-      ["--norc", "-c"],
-      [
-        "source <(./delivery completion bash)",
-        "complete -p delivery",
-        typed("./delivery", "sta"),
-        typed("./delivery", "health", "--no"),
-        "cd test/unit",
-        typed("../../delivery", "database", "''"),
-      ].join("\n"),
-    );
-    assert.equal(stderr, "");
-    assert.deepEqual(lines, ["complete -o default -F _delivery delivery", "status", "--no-alert", "upgrade"]);
-  });
-
-  if (spawnSync("zsh", ["--version"]).status === 0) {
-    it("works in zsh", () => {
-      const { lines, stderr } = shell(
-        "zsh",
-        ["-fc"],
-        [
-          "zmodload zsh/zpty",
-          "zpty shell zsh -f -i",
-          "zpty -w shell 'source <(./delivery completion zsh); PS1=; echo loa\"\"ded'",
-          "zpty -r shell shown '*loaded*'",
-          // A tab completes the word: the refusal of what follows names the verb.
-          "zpty -w -n shell $'./delivery sta\\t--xyz\\n'",
-          "zpty -r shell shown '*see ./delivery * --help*'",
-          "print -r -- $shown",
-        ].join("\n"),
-      );
-      assert.match(lines.join(" "), /no option --xyz; see \.\/delivery status --help/, stderr);
-    });
-  } else {
-    console.log("      completion in zsh was not tried: there is no zsh on this machine");
-  }
-});
-
 describe("./delivery", () => {
   it("works from another directory, and through a link", () => {
     const directory = mkdtempSync(join(tmpdir(), "delivery-"));
@@ -330,10 +137,12 @@ describe("colors", () => {
 });
 
 describe("an operator's npm script", () => {
-  const verbs = NAMES.filter((name) => name !== "completion");
+  // Verbs that came later have never been one.
+  const LATER = ["completion", "images", "sbom"];
 
   it("of every verb says where it went", () => {
-    for (const verb of verbs) assert.equal(project.scripts[verb.replace(" ", ":")], "scripts/npm-moved");
+    for (const verb of NAMES.filter((name) => !LATER.includes(name)))
+      assert.equal(project.scripts[verb.replace(" ", ":")], "scripts/npm-moved");
   });
 
   for (const [script, verb] of [

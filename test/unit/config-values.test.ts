@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { checkStored, ENCRYPTED, parseValue } from "../../infra/model/config-check.ts";
+import { checkStored, parseValue } from "../../infra/model/config-check.ts";
 import { configError, ConfigError, EXPECTED } from "../../infra/model/config-errors.ts";
-import { Config, OBJECT_KEYS, parsePlainConfig } from "../../infra/model/schema.ts";
+import { Config, ENCRYPTED, OBJECT_KEYS, parsePlainConfig } from "../../infra/model/schema.ts";
 import { parseConfig } from "../../infra/config.ts";
 import { BROKEN, withValue } from "./broken.ts";
 import { isSecret, rawConfig } from "./fixtures.ts";
-import { BASE64, github, pem, TEXTS, VALUES } from "./config-values.ts";
+import { BASE64, TEXTS } from "./config-texts.ts";
+import { github, pem, VALUES } from "./config-values.ts";
 
 /** The value of a key as the schema passes it on; a fault of that key instead where it refuses the value. */
 function parsed(path: string, value: unknown): { value: unknown } | { fault: string } {
@@ -52,7 +53,7 @@ describe("values of the configuration", () => {
     assert.equal(one("alerts.webhook", "http://a//b"), "http://a//b");
     assert.equal(one("alerts.telegramChat", -100123), "-100123");
     assert.deepEqual(one("github", { owner: "me", repository: "b" }), {
-      ...{ owner: "me", repository: "b", branch: "main", manage: false, reviewers: [] },
+      ...{ owner: "me", repository: "b", branch: "main", manage: false, reviewers: [], previewReviewers: [] },
     });
   });
 
@@ -129,15 +130,9 @@ describe("a stack's file", () => {
   it("is accepted with secrets that nothing can read, and gives its plain part", () => {
     const raw = { ...sealed(rawConfig()), sshPrivateKey: ENCRYPTED, environment: { KEY: ENCRYPTED } };
     const whole: Record<string, unknown> = { ...raw, githubSecrets: ENCRYPTED };
-    const { name, server, ...more } = checkStored(whole, (key) => key in whole);
-    assert.equal(
-      refusal(raw, (key) => key in raw),
-      "",
-    );
-    assert.equal(
-      refusal(sealed(rawConfig()), (key) => key in rawConfig()),
-      "",
-    );
+    const { name, server, ...more } = checkStored(whole, isSecret);
+    assert.equal(refusal(raw), "");
+    assert.equal(refusal(sealed(rawConfig())), "");
     assert.deepEqual([name, server.host], ["training_bot", "bot.example.org"]);
     assert.ok(!("secretKey" in more) && !("environment" in more));
   });
@@ -160,7 +155,7 @@ describe("a stack's file", () => {
   }
 
   it("must have its secrets encrypted, in the program's words", () => {
-    const inClear = (key: string) => key !== "telegramToken";
+    const inClear = (key: string) => isSecret(key) && key !== "telegramToken";
     const program = said(() => parseConfig(rawConfig(), inClear));
     assert.match(program, /telegramToken: is stored in clear/);
     assert.equal(refusal(sealed(rawConfig()), inClear), program);
@@ -168,9 +163,53 @@ describe("a stack's file", () => {
     assert.match(refusal(withValue("telegramToken", "x"), inClear), /has 2 faults/);
   });
 
-  it("is no place for a plain key that commands cannot read", () => {
-    assert.match(refusal(sealed(withValue("commit", ENCRYPTED))), /commit: is not valid/);
-    assert.match(refusal(sealed(withValue("server.host", ENCRYPTED))), /server\.host: is not valid/);
+  /** As above, with what is encrypted in a plain key. */
+  const withSealed = (path: string, key = path.split(".")[0]) => ({
+    raw: sealed(withValue(path, ENCRYPTED)),
+    secret: (one: string) => isSecret(one) || one === key,
+  });
+
+  for (const path of ["commit", "server", "server.host", "app.port", "alerts", "alerts.telegramChat"]) {
+    it(`is no place for an encrypted ${path}, which commands read without the passphrase`, () => {
+      const { raw, secret } = withSealed(path);
+      const message = refusal(raw, secret);
+      assert.match(message, /has one fault/);
+      assert.ok(
+        message.includes(
+          `  ${path}: is encrypted, but has to be read without the passphrase; set it again in clear with \`pulumi config set --path ${path}\``,
+        ),
+        message,
+      );
+    });
+  }
+
+  it("sends a variable of the bot's that is secret to where it is kept as one", () => {
+    const { raw, secret } = withSealed("app.environment.KEY");
+    assert.match(
+      refusal(raw, secret),
+      /app\.environment\.KEY: is encrypted, .*; remove it with `pulumi config rm --path app\.environment\.KEY`, and use `pulumi config set --path --secret environment\.KEY`/,
+    );
+  });
+
+  it("is refused by the program, too, which does not see which value of a key was encrypted", () => {
+    const message = said(() => parseConfig(rawConfig(), withSealed("server.host").secret));
+    assert.match(message, /^ {2}server: is encrypted, but has to be read without the passphrase/m);
+  });
+
+  for (const path of ["alerts.webhook", "alerts.pingUrl", "backups.pingUrl"]) {
+    it(`may have ${path} encrypted or in clear`, () => {
+      const { raw, secret } = withSealed(path);
+      const [object = "", key = ""] = path.split(".");
+      const stored = checkStored(raw, secret) as unknown as Record<string, Record<string, unknown>>;
+      assert.equal(stored[object]?.[key], ENCRYPTED);
+      const address = "https://hooks.example.org/T0/secret";
+      for (const kind of [secret, isSecret]) assert.ok(parseConfig(withValue(path, address), kind));
+      assert.equal(refusal(sealed(withValue(path, address))), "");
+    });
+  }
+
+  it("names no text as an address that stands for an encrypted one elsewhere", () => {
+    assert.match(refusal(sealed(withValue("alerts.telegramApiUrl", ENCRYPTED))), /ApiUrl: is not valid/);
   });
 
   it("must have what the workflows need, as far as that can be seen", () => {
@@ -220,7 +259,7 @@ describe("the message of a fault", () => {
       }
       return undefined;
     };
-    assert.equal(known("database.port"), "image, volume, user, name");
+    assert.equal(known("database.port"), "image, volume, user, name, extensions");
     assert.match(
       known("colour") ?? "",
       /^commit, name, server, app, database, proxy, backups, alerts, github, /,

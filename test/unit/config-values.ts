@@ -1,218 +1,8 @@
-/** Values of the configuration's keys that are taken, and values that are refused. */
-
 /** A key inside `github`, with what else that needs. */
 export const github = (changes: object) => ({ owner: "me", repository: "hockey", ...changes });
 
-const HASH = "3f786850e387550fdab836ed7e6dc881de23001b";
-export const BASE64 = "AAAAC3NzaC1lZDI1NTE5AAAAIGJfkoV0uQWzPSmUVp5iNFAyqnJzp8fZpBdYm3dlbgqE";
-const DIGEST = `@sha256:${"0f".repeat(32)}`;
-const AGE = `age1029acdefghjkmnpqrstuvwxyz${"q".repeat(33)}`;
 export const pem = (kind: string, body: string) =>
   `-----BEGIN ${kind}PRIVATE KEY-----\n${body}\n-----END ${kind}PRIVATE KEY-----`;
-
-/** Texts that a key takes. With anything in a line of its own before or behind, each is refused. */
-export const TEXTS: Record<string, { takes: string[]; refuses: string[] }> = {
-  commit: { takes: [HASH], refuses: [HASH.slice(1), `${HASH}0`, HASH.toUpperCase(), HASH.replace("3", "g")] },
-  name: {
-    takes: ["a", "my-bot_2", `b${"x".repeat(39)}`],
-    refuses: ["", "2bot", "_bot", "Bot", "my bot", `b${"x".repeat(40)}`],
-  },
-  "server.host": {
-    takes: [
-      "a",
-      "A9",
-      "bot.example.org",
-      "xn--bot-0ra.example.org",
-      "10.0.0.1",
-      "::1",
-      "2001:DB8::a:1",
-      "fe80::1",
-    ],
-    refuses: ["", ".", "-a", "a-", "a.", "a b", "fe80::1%eth0", "a:b:x", "bot.example.org:22"],
-  },
-  "server.user": {
-    takes: ["a", "_x", "deploy-2", "a".repeat(32)],
-    refuses: ["", "2x", "-x", "Deploy", "a".repeat(33)],
-  },
-  "server.hostKey": {
-    takes: [
-      "ssh-ed25519",
-      "ssh-rsa",
-      "ecdsa-sha2-nistp256",
-      "ecdsa-sha2-nistp384",
-      "ecdsa-sha2-nistp521",
-    ].map((kind) => `${kind} ${BASE64}`),
-    refuses: [
-      `ssh-dss ${BASE64}`,
-      BASE64,
-      `ssh-rsa ${BASE64.slice(1)}`,
-      `ssh-rsa ${BASE64}===`,
-      `ssh-rsa AAAA${"A".repeat(39)}`,
-      `ssh-rsa ${BASE64}-`,
-      `x ssh-rsa ${BASE64}`,
-    ],
-  },
-  "server.deployPath": {
-    takes: ["/a/b", "/home/deploy/my_bot-2.0", "/a/b/c"],
-    refuses: ["", "/", "/srv", "a/b", "/a//b", "/a/b/", "/a/b c", "/a/$(b)"],
-  },
-  "app.repository": {
-    takes: [
-      "https://github.com/me/hockey.git",
-      "https://me@github.com/x",
-      "ssh://git@host/x",
-      "git@github.com:me/x.git",
-      "a.b-c_d@e.f-g_h:x",
-      "/srv/git/hockey.git",
-      "/srv",
-    ],
-    refuses: [
-      "",
-      "http://github.com/x",
-      "https://",
-      "https://me:password@github.com/x",
-      "git@host",
-      "git@host:",
-      "ssh://",
-      "a b@host:x",
-      "git@ho st:x",
-      "/srv/a b",
-      "srv/git",
-      "/srv//x",
-      "https://a b",
-    ],
-  },
-  "app.branch": { takes: ["m", "main", "release/2.0_x-y"], refuses: ["", "-x", "/x", ".x", "a b", "a~1"] },
-  "app.healthPath": {
-    takes: ["/", "/health", "/a/b.c~d%20-_"],
-    refuses: ["", "health", "/a b", "/a?b", "http://x/"],
-  },
-  "database.image": {
-    takes: [
-      "postgres:13",
-      "a:1",
-      "postgres:17.2-alpine_x",
-      "registry.example.org:5000/my_mirror/postgres:15",
-      `postgres${DIGEST}`,
-      "postgres:latest-17",
-      "a.b/c_d-e:1",
-    ],
-    refuses: [
-      "",
-      "postgres",
-      "postgres:",
-      "postgres:latest",
-      "Postgres:13",
-      "-postgres:13",
-      "postgres:-13",
-      "postgres@sha256:0",
-      `postgres@sha256:${"0g".repeat(32)}`,
-      "registry:port/x:1",
-      "registry:5000/:1:2",
-      "post gres:1",
-      `postgres${DIGEST}0`,
-    ],
-  },
-  "database.volume": {
-    takes: ["a", "training_bot_db_data.2-x", `a${"b".repeat(99)}`],
-    refuses: ["", "_a", "A", "a b", `a${"b".repeat(100)}`],
-  },
-  "database.user": { takes: ["a", "_x9", "a".repeat(63)], refuses: ["", "9a", "A", "a-b", "a".repeat(64)] },
-  "proxy.domain": {
-    takes: ["x.io", "example.org", "A-1.b-2.Example.ORG"],
-    refuses: ["", "localhost", "-a.org", "a-.org", "a..org", "a.o", "a.org.", "a_b.org", "a.org/x", "a.1x"],
-  },
-  "backups.schedule": {
-    takes: [
-      "0 6 * * *",
-      "*/5 * * * *",
-      "0,30 6-18 1,15 1-12/2 0-7",
-      "59 23 31 12 7",
-      "0 0 1 1 0",
-      "00 06 * * *",
-      "5-5 * * * *",
-      "*/15,7 * * * *",
-      "* */12 * * *",
-      "0-59/30 * * * *",
-    ],
-    refuses: [
-      "",
-      "0 6 * *",
-      "0 6 * * * *",
-      "60 * * * *",
-      "* 24 * * *",
-      "* * 0 * *",
-      "* * 32 * *",
-      "* * * 0 *",
-      "* * * 13 *",
-      "* * * * 8",
-      "5-60 * * * *",
-      "6-5 * * * *",
-      "1,,2 * * * *",
-      "1,99 * * * *",
-      "99,1 * * * *",
-      "a * * * *",
-      "-1 * * * *",
-      "100 * * * *",
-      "1/ * * * *",
-      "*/100 * * * *",
-      "*/0 * * * *",
-      "1-100 * * * *",
-      "*-5 * * * *",
-      "1x * * * *",
-      "x1 * * * *",
-      "a-5 * * * *",
-      "1-a * * * *",
-      "*/a * * * *",
-      "@daily",
-    ],
-  },
-  "backups.query": {
-    takes: ["SELECT 1", "select\tmax(id) from games", `SELECT ${"1".repeat(993)}`],
-    refuses: [
-      "",
-      "SELECT",
-      "SELECT ",
-      "selection of",
-      "x SELECT 1",
-      "SELECT 1\nx",
-      "SELECT 1\0",
-      `SELECT ${"1".repeat(994)}`,
-    ],
-  },
-  "backups.remote": {
-    takes: ["offsite:", "my.remote+a@b -_:path/to x", "/mnt/disk_2/a.b-c", "/mnt"],
-    refuses: ["", ":x", "-x:y", "a/b:c", "mnt", "/mnt//x", "/mnt/a b", "/", "offsite:a\rb"],
-  },
-  "backups.recipient": {
-    takes: [AGE],
-    refuses: [
-      AGE.slice(1),
-      AGE.slice(0, -1),
-      `${AGE}q`,
-      AGE.replace("age1", "age2"),
-      AGE.replace("q", "b"),
-      AGE.toUpperCase(),
-    ],
-  },
-  "backups.pingUrl": {
-    takes: ["http://h", "https://hc-ping.com/abc?x=1"],
-    refuses: ["", "ftp://h", "https://", "https://a b", 'https://a"b', "https://a\\b", "//h"],
-  },
-  "alerts.telegramChat": {
-    takes: ["1", "-1001234567890", "5550", "@abcd", "@Channel_2"],
-    refuses: ["", "0", "-0", "01", "--1", "1x", "@abc", "@1abc", "@a-bcd", "abcd"],
-  },
-  telegramToken: {
-    takes: [`12345:${"A".repeat(30)}`, `1234567890:Aa0_-${"x".repeat(30)}`],
-    refuses: [
-      `1234:${"A".repeat(30)}`,
-      `12345:${"A".repeat(29)}`,
-      `12345:${"A".repeat(29)}.`,
-      `a12345:${"A".repeat(30)}`,
-    ],
-  },
-};
 
 /** Values that are no texts, or for which a line of its own means something else. */
 export const VALUES: [path: string, takes: unknown[], refuses: unknown[]][] = [
@@ -221,6 +11,7 @@ export const VALUES: [path: string, takes: unknown[], refuses: unknown[]][] = [
   ["app.startSeconds", [5, 300, "60"], [4, 301, 15.5, -15]],
   ["backups.retentionDays", [1, 3650, "30"], [0, 3651, 1.5]],
   ["backups.keepAtLeast", [1, 1000], [0, 1001, 1.5]],
+  ["backups.beforeRelease", [true, false], ["true", "no", 0]],
   [
     "app.environment",
     [{}, { LOG_LEVEL: "info" }, { _a1: 1, B: true }],
@@ -265,9 +56,19 @@ export const VALUES: [path: string, takes: unknown[], refuses: unknown[]][] = [
   [
     "alerts.webhook",
     ["https://hooks.example.org/bot", "http://127.0.0.1:8000"],
-    ["hooks.example.org", "ftp://h/", "xhttp://h", "httpx://h", ""],
+    [
+      "hooks.example.org",
+      "ftp://h/",
+      "xhttp://h",
+      "httpx://h",
+      "",
+      "https://me:password@h/",
+      "https://me@h/",
+    ],
   ],
-  ["alerts.telegramApiUrl", ["http://127.0.0.1:8081"], ["127.0.0.1", "ftp://h/"]],
+  ["alerts.pingUrl", ["https://hc-ping.com/1", "http://a/"], ["hc-ping.com/1", "ftp://h/", "http://a b", ""]],
+  ["alerts.warningHours", [1, 720, "24"], [0, 721, 1.5]],
+  ["alerts.telegramApiUrl", ["http://127.0.0.1:8081"], ["127.0.0.1", "ftp://h/", "https://me:password@h"]],
   [
     "github",
     [

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
 import {
-  DEPLOY_KEY,
+  DEPLOY_KEYS,
+  deployKeyFile,
   explain,
+  findDeployKey,
+  fingerprint,
   NO_CONNECTION,
   shellCommand,
   sshOptions,
@@ -71,18 +74,29 @@ describe("a command for the login shell", () => {
   });
 });
 
+describe("a host key", () => {
+  it("has the fingerprint that ssh-keygen prints", () => {
+    assert.equal(fingerprint(server.hostKey), "SHA256:kh1pVT/+UDjtZ2n3wiSNslYGr4KA7NAlAE11vTknO3g");
+  });
+});
+
 describe("ssh's options", () => {
+  const path = (options: string[]) => options.find((option) => option.startsWith("ControlPath=")) ?? "";
+
   it("name another control socket for another host key, so that no old connection is taken for the new server", () => {
-    const path = (options: string[]) => options.find((option) => option.startsWith("ControlPath="));
-    const other = path(sshOptions({ ...server, hostKey: "ssh-ed25519 AAAAother" }, false));
-    assert.match(path(sshOptions(server, false)) ?? "", /^ControlPath=\.ssh\/[0-9a-f]{8}-%C$/);
-    assert.notEqual(path(sshOptions(server, false)), other);
+    const other = path(sshOptions({ ...server, hostKey: "ssh-ed25519 AAAAother" }, "test", false));
+    assert.match(path(sshOptions(server, "test", false)), /^ControlPath=\.ssh\/[0-9a-f]{8}-[0-9a-f]{8}-%C$/);
+    assert.notEqual(path(sshOptions(server, "test", false)), other);
   });
 
-  it("name the deploy key alone where there is one, and none for ssh-agent", () => {
+  it("name another one for another stack, whose key may open less or more", () => {
+    assert.notEqual(path(sshOptions(server, "test", true)), path(sshOptions(server, "demo", true)));
+  });
+
+  it("name the stack's deploy key alone where there is one, and none for ssh-agent", () => {
     const identities = (withKey: boolean) =>
-      sshOptions(server, withKey).filter((option) => option.startsWith("Identit"));
-    assert.deepEqual(identities(true), [`IdentityFile=${DEPLOY_KEY}`, "IdentitiesOnly=yes"]);
+      sshOptions(server, "test", withKey).filter((option) => option.startsWith("Identit"));
+    assert.deepEqual(identities(true), ["IdentityFile=.ssh/deploy_key.test", "IdentitiesOnly=yes"]);
     assert.deepEqual(identities(false), []);
   });
 });
@@ -99,27 +113,75 @@ describe("the deploy key's file", () => {
     rmSync(directory, { recursive: true });
   });
 
+  const [OURS, OTHERS] = [deployKeyFile("test"), deployKeyFile("demo")];
+  /** A socket as ssh makes it for a stack. */
+  function openSocket(stack: string): string {
+    const option = sshOptions(server, stack, true).find((one) => one.startsWith("ControlPath=")) ?? "";
+    const socket = option.slice("ControlPath=".length).replace("%C", "c0ffee");
+    writeFileSync(socket, "");
+    return socket;
+  }
+
   it("is for its owner alone, and stays as long as the key does", () => {
-    writeDeployKey("key\n");
-    assert.equal(statSync(DEPLOY_KEY).mode & 0o777, 0o600);
+    writeDeployKey("test", "key\n");
+    assert.equal(statSync(OURS).mode & 0o777, 0o600);
     assert.equal(statSync(".ssh").mode & 0o777, 0o700);
-    writeFileSync(".ssh/socket", "");
-    writeDeployKey("key\n");
-    assert.ok(existsSync(".ssh/socket"));
+    const socket = openSocket("test");
+    writeDeployKey("test", "key\n");
+    assert.ok(existsSync(socket));
   });
 
   it("is replaced together with the connections that the old key opened, or removed with them", () => {
-    writeDeployKey("old\n");
-    for (const file of ["socket", ".gitignore"]) writeFileSync(`.ssh/${file}`, "");
-    writeDeployKey("new\n");
-    assert.equal(readFileSync(DEPLOY_KEY, "utf8"), "new\n");
-    assert.deepEqual([existsSync(".ssh/socket"), existsSync(".ssh/.gitignore")], [false, true]);
-    writeDeployKey(undefined);
-    assert.ok(!existsSync(DEPLOY_KEY));
+    writeDeployKey("test", "old\n");
+    const socket = openSocket("test");
+    writeDeployKey("test", "new\n");
+    assert.equal(readFileSync(OURS, "utf8"), "new\n");
+    assert.ok(!existsSync(socket));
+    writeDeployKey("test", undefined);
+    assert.ok(!existsSync(OURS));
+  });
+
+  it("is the stack's own: another stack's key, connections and notes stay", () => {
+    writeDeployKey("demo", "the demo's\n", "from the demo");
+    const others = [openSocket("demo"), ".ssh/.gitignore", ".ssh/updates.json"];
+    for (const file of others) writeFileSync(file, "");
+    writeDeployKey("test", "ours\n");
+    writeDeployKey("test", "newer\n");
+    writeDeployKey("test", undefined);
+    assert.deepEqual(others.filter(existsSync), others);
+    assert.equal(readFileSync(OTHERS, "utf8"), "the demo's\n");
+    assert.ok(findDeployKey("demo", "from the demo"));
+  });
+
+  it("is known by the encrypted text that it comes from, until another key is there", () => {
+    assert.ok(!findDeployKey("test", "text"));
+    writeDeployKey("test", "key\n", "text");
+    assert.ok(findDeployKey("test", "text"));
+    assert.ok(!findDeployKey("test", "another text"));
+    writeDeployKey("test", "key\n");
+    assert.ok(findDeployKey("test", "text"));
+    writeDeployKey("test", "new\n");
+    assert.ok(!findDeployKey("test", "text"));
+    rmSync(OURS);
+    writeDeployKey("test", "new\n", "text");
+    rmSync(OURS);
+    assert.ok(!findDeployKey("test", "text"));
+  });
+
+  it("is also where states of earlier versions name it, for the stack that was used last", () => {
+    const earlier = () => readFileSync(DEPLOY_KEYS, "utf8");
+    mkdirSync(".ssh");
+    writeFileSync(DEPLOY_KEYS, "of an earlier version\n");
+    writeDeployKey("test", "ours\n", "text");
+    assert.equal(earlier(), "ours\n");
+    writeDeployKey("demo", "the demo's\n");
+    assert.equal(earlier(), "the demo's\n");
+    findDeployKey("test", "text");
+    assert.equal(earlier(), "ours\n");
   });
 
   it("is not missed where there never was one", () => {
-    writeDeployKey(undefined);
+    writeDeployKey("test", undefined);
     assert.ok(!existsSync(".ssh"));
   });
 });

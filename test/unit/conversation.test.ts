@@ -18,7 +18,9 @@ const TALK = `import("./infra/conversation.ts").then(async ({ agree, announce })
   announce("making");
 })`;
 
-describe("the conversation of the program with the command", () => {
+describe("the conversation of the program with the command", function () {
+  // Each program is a process, which takes seconds on a busy machine.
+  this.timeout(60_000);
   let directory: string;
   let path: string;
   let server: Server;
@@ -107,11 +109,17 @@ describe("the conversation of the program with the command", () => {
     const program = `Promise.all([import("./infra/check-server.ts"), import("./test/unit/fixtures.ts")])
       .then(([{ checkServer }, { settings }]) => checkServer(settings()))
       .then((found) => process.stdout.write(JSON.stringify(found)), (error) => process.stdout.write(error.message))`;
+    const never = { driftedAt: "", uncertifiedAt: "" };
     for (const [server, answer, found] of [
-      ["image=sha256:1", { imageId: "sha256:2" }, { driftedAt: "", imageId: "sha256:1", isRelease: false }],
-      ["drifted=2026", { imageId: "sha256:2" }, { driftedAt: "2026", imageId: "sha256:2", isRelease: false }],
-      ["manifest=3f", { isRelease: true }, { driftedAt: "", manifest: "3f", isRelease: true }],
-      ["", {}, { driftedAt: "", isRelease: false }],
+      ["image=sha256:1", { imageId: "sha256:2" }, { ...never, imageId: "sha256:1", isRelease: false }],
+      [
+        "drifted=2026",
+        { imageId: "sha256:2" },
+        { ...never, driftedAt: "2026", imageId: "sha256:2", isRelease: false },
+      ],
+      ["uncertified=2026", {}, { ...never, uncertifiedAt: "2026", isRelease: false }],
+      ["manifest=3f", { isRelease: true }, { ...never, manifest: "3f", isRelease: true }],
+      ["", {}, { ...never, isRelease: false }],
     ] as const) {
       const heard: string[] = [];
       assert.deepEqual(JSON.parse(await run(answering(answer, heard), { program, server })), found);

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { BOT_WAIT_SECONDS } from "../../infra/model/limits.ts";
+import {
+  BOT_WAIT_SECONDS,
+  RELEASE_BACKUP_DAYS,
+  RELEASE_BACKUP_SECONDS,
+  RELEASE_BACKUPS,
+  SHRUNK_LEAST_ROWS,
+} from "../../infra/model/limits.ts";
 import { VERBS } from "../../operator/verbs.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -53,6 +59,17 @@ describe("docs/DEPLOYMENT.md", () => {
     const [, seconds] =
       /requests wait for it, each for at most (\d+)\s+seconds/.exec(read("docs", "DEPLOYMENT.md")) ?? [];
     assert.equal(Number(seconds), BOT_WAIT_SECONDS);
+  });
+
+  it("says how long a release waits for its backup, and how long that is kept", () => {
+    const text = read("docs", "DEPLOYMENT.md").replaceAll(/\s+/g, " ");
+    assert.deepEqual([RELEASE_BACKUP_DAYS, RELEASE_BACKUPS], [3, 5]);
+    assert.match(text, /These backups are kept for three days, and the newest five whatever their age/);
+    assert.match(
+      text,
+      new RegExp(`After ${RELEASE_BACKUP_SECONDS} seconds the release goes ahead without it`),
+    );
+    assert.match(text, new RegExp(`A table of ${SHRUNK_LEAST_ROWS} rows or more that has lost`));
   });
 
   it("names only commands that there are", () => {

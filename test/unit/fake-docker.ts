@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
@@ -11,7 +12,7 @@ import {
 } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SERVER_SCRIPTS } from "../../infra/model/scripts.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
@@ -111,6 +112,16 @@ export class FakeServer extends TemporaryDirectory {
     });
   }
 
+  /** Locks a file until the process is killed. */
+  async lock(path: string): Promise<ChildProcess> {
+    const file = join(this.directory, path);
+    mkdirSync(dirname(file), { recursive: true });
+    const child = spawn("flock", ["--no-fork", file, "sh", "-c", "echo locked; exec sleep 60"]);
+    this.processes.push(child);
+    await once(child.stdout, "data");
+    return child;
+  }
+
   /** The pages that bots were asked for so far. */
   asked(): string[] {
     return this.pages;
@@ -191,6 +202,7 @@ case "$1 $2" in
     ;;
   'logs --tail') look_up "$4" && echo "$(<"$at/log")" ;;
   'exec -i') cat >>psql ;;
+  'exec --env') echo postgres ;;
   'exec '*) [[ -e ready ]] ;;
   'stop '* | 'start '* | 'rename '* | 'rm '* | 'update '*)
     echo "$*" >>log

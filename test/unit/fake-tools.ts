@@ -4,7 +4,7 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { bundle, type ScriptName, SCRIPTS } from "../../infra/model/scripts.ts";
 import { shellCommand } from "../../infra/model/ssh.ts";
 import type { FakeUpdate } from "./fake-update.ts";
@@ -12,6 +12,9 @@ import { rawConfig } from "./fixtures.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
+
+/** As many lines tell a script from every other one; what a caller adds comes after the script. */
+const HEAD_LINES = 3;
 
 /** A secret as a stack's file has it. */
 const SECURE = { secure: "v1:AAAAAAAAAAA=:AAAAAAAAAAAAAAAA" };
@@ -71,7 +74,10 @@ export class FakeProject extends TemporaryDirectory {
       });
     }
     for (const script of Object.keys(SCRIPTS) as ScriptName[]) {
-      const hash = createHash("sha256").update(bundle(script)).digest("hex");
+      const head = bundle(script).split("\n").slice(0, HEAD_LINES);
+      const hash = createHash("sha256")
+        .update(`${head.join("\n")}\n`)
+        .digest("hex");
       writeFileSync(join(this.directory, "scripts", hash), `${script}\n`);
     }
   }
@@ -84,6 +90,11 @@ export class FakeProject extends TemporaryDirectory {
     );
     const config = Object.fromEntries(keys.map(([key, value]) => [`hockey:${key}`, value]));
     writeFileSync(this.file, stringify({ config }));
+  }
+
+  /** What a stack's configuration file says. */
+  configured(file = "Pulumi.test.yaml"): Record<string, unknown> {
+    return (parse(this.read(file)) as { config: Record<string, unknown> }).config;
   }
 
   /**
@@ -204,7 +215,7 @@ function replyScript({ stdout = "", stderr = "", status = 0, talk, update }: Rep
 
 /**
  * A tool in sh that starts few processes: it notes its arguments and standard input, then answers with the first reply in
- * its table. An uploaded script is known by its text, all else by its first words.
+ * its table. An uploaded script is known by its first lines, all else by its first words.
  */
 function fakeTool(tool: string, directory: string): string {
   return `#!/bin/sh
@@ -217,7 +228,7 @@ if [ ${tool} = ssh ]; then
   case $command in
     *'bash -s'*)
       cat >"$call/stdin"
-      hash=$(sha256sum "$call/stdin")
+      hash=$(head -n ${HEAD_LINES} "$call/stdin" | sha256sum)
       read -r name <"scripts/\${hash%% *}" ;;
     *)
       eval "set -- $command"
@@ -229,7 +240,7 @@ if [ ${tool} = ssh ]; then
 else
   name=$1
   shift
-  while case \${1--} in -* | urn:*) false ;; esac; do name="$name $1"; shift; done
+  while case \${1--} in -* | urn:* | 20??-*) false ;; esac; do name="$name $1"; shift; done
 fi
 printf '%s' "${tool} $name" >"$call/name"
 for reply in "answers/${tool} $name"/*; do break; done

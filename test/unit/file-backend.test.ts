@@ -6,7 +6,7 @@ import type { Stack } from "../../operator/stack.ts";
 import { settings } from "./fixtures.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
-const stack: Stack = { name: "test", file: "Pulumi.test.yaml", settings: settings(), hasKey: true };
+const stack: Stack = { name: "test", file: "Pulumi.test.yaml", settings: settings() };
 
 describe("a backend of files", () => {
   const { PULUMI_BACKEND_URL: before } = process.env;

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { parseConfig, type Settings } from "../../infra/config.ts";
 import { SECRET_KEYS } from "../../infra/model/schema.ts";
 
@@ -40,3 +41,20 @@ export function isSecret(key: string): boolean {
 export function settings(changes: Record<string, unknown> = {}): Settings {
   return parseConfig({ ...rawConfig(), ...changes }, isSecret);
 }
+
+/** The same with its directories on the server below one of this machine. */
+export function settingsIn(
+  directory: string,
+  changes: Record<string, unknown> = {},
+  [deploy, backup]: [string, string] = ["hockey", "backups"],
+): Settings {
+  const { server } = rawConfig() as { server: object };
+  const [deployPath, backupPath] = [join(directory, deploy), join(directory, backup)];
+  return settings({ server: { ...server, deployPath, backupPath }, ...changes });
+}
+
+/** The parsed key `github` of a stack that manages its repository. */
+export const MANAGED = {
+  ...{ owner: "me", repository: "hockey", branch: "main", manage: true },
+  ...{ reviewers: [], previewReviewers: [] },
+};

@@ -5,14 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gitSsh, hasRepositoryKey } from "../../infra/model/git.ts";
 import { bundle, uploadedCall } from "../../infra/model/scripts.ts";
-import { settings } from "./fixtures.ts";
+import { MANAGED, settings } from "./fixtures.ts";
 
 const SCRIPTS = join(import.meta.dirname, "..", "..", "scripts", "server");
 
 /** The settings of a stack that manages GitHub's me/hockey, or does not, and whose bot is at an address. */
 const at = (repository: string, manage = true) => ({
   ...settings({ app: { repository } }),
-  github: { owner: "me", repository: "hockey", branch: "main", reviewers: [], manage },
+  github: { ...MANAGED, manage },
 });
 
 describe("the server's way to the repository", () => {
@@ -126,7 +126,9 @@ describe("scripts on the server", () => {
       stub("git", `printf '${answer}${SSH_FAILED}' >&2; exit 128`);
       const stack = settings({ app: { repository: "git@github.com:me/hockey.git" } });
       stack.server = { ...stack.server, deployPath: directory, backupPath: directory };
-      const call = uploadedCall("check-server.sh", stack, { COMMIT: "0".repeat(40), KEY: key, MAJOR: "13" });
+      const call = uploadedCall("check-server.sh", stack, {
+        ...{ STACK: "hockey/test", COMMIT: "0".repeat(40), KEY: key, MAJOR: "13" },
+      });
       const [command = "", ...args] = call;
       const ended = spawnSync(command, args, {
         env: { PATH: `${directory}:${process.env.PATH ?? ""}` },

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
-import { checkToken, GitHubError } from "../../infra/check-github.ts";
-import { type FakeGitHub, startFakeGitHub, type TokenRights } from "../../sandbox/github.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fence } from "../../.github/scripts/report-to-github.ts";
+import { checkAccess, GitHubError } from "../../infra/check-github.ts";
+import { type FakeGitHub, type Plan, startFakeGitHub, type TokenRights } from "../../sandbox/github.ts";
 
 const REPORT = join(import.meta.dirname, "..", "..", ".github", "scripts", "report-to-github.ts");
 
@@ -39,8 +42,14 @@ function withFake(suite: Mocha.Suite): void {
 describe("the check of GITHUB_TOKEN", function () {
   withFake(this);
 
-  const check = (token: string, repository = "hockey", branch = "main") =>
-    checkToken({ owner: "me", repository, branch }, { baseUrl: github.url, token }).then(
+  const check = (
+    token: string,
+    changes: { repository?: string; branch?: string; reviewers?: number[] } = {},
+  ) =>
+    checkAccess(
+      { owner: "me", repository: "hockey", branch: "main", reviewers: [], previewReviewers: [], ...changes },
+      { baseUrl: github.url, token },
+    ).then(
       () => "",
       (error: unknown) => {
         assert.ok(error instanceof GitHubError);
@@ -52,6 +61,7 @@ describe("the check of GITHUB_TOKEN", function () {
     actions_variables: "write",
     administration: "write",
     contents: "write",
+    environments: "write",
     secrets: "write",
   } as const;
   const without = (name: keyof typeof all): TokenRights => ({
@@ -71,6 +81,12 @@ describe("the check of GITHUB_TOKEN", function () {
       "github_pat_x",
       without("actions_variables"),
       /lacks the permission Variables; /,
+    ],
+    [
+      "one without Environments",
+      "github_pat_x",
+      without("environments"),
+      /lacks the permission Environments; /,
     ],
     ["one without Administration", "github_pat_x", without("administration"), /lacks the permission Admin/],
     ["that of a workflow run", "ghs_x", undefined, /is that of a workflow run, which may never set secrets/],
@@ -95,7 +111,7 @@ describe("the check of GITHUB_TOKEN", function () {
     });
 
     it("names a repository that is not there", async () => {
-      const said = await check("ghp_x", "hokey");
+      const said = await check("ghp_x", { repository: "hokey" });
       assert.match(
         said,
         /repository me\/hokey does not exist, .*correct `github\.owner` or `github\.repository`/,
@@ -103,7 +119,7 @@ describe("the check of GITHUB_TOKEN", function () {
     });
 
     it("names a branch that is not there", async () => {
-      const said = await check("ghp_x", "hockey", "mian");
+      const said = await check("ghp_x", { branch: "mian" });
       assert.match(said, /me\/hockey has no branch mian; correct `github\.branch`, or push it/);
     });
 
@@ -119,6 +135,55 @@ describe("the check of GITHUB_TOKEN", function () {
       assert.match(await check("ghp_x"), /GitHub does not answer at .* \(502\); try again later/);
     });
   });
+});
+
+describe("the check of what the owner pays for", function () {
+  withFake(this);
+
+  const PLANS: [plan: Plan, isPrivate: boolean, reviewers: number[], scopes: string[], said: RegExp][] = [
+    ["free", false, [7], [], /^$/],
+    [
+      "free",
+      true,
+      [],
+      [],
+      /^The repository me\/hockey is private and its owner has a free plan, .* has no env/,
+    ],
+    ["pro", true, [], [], /^$/],
+    [
+      "pro",
+      true,
+      [7],
+      [],
+      /is private, and there GitHub has required reviewers with GitHub Enterprise only; /,
+    ],
+    ["team", true, [], [], /^$/],
+    ["team", true, [7], ["admin:org"], /remove `github\.previewReviewers`, or make it public\.$/],
+    // A token that does not see the plan learns it from the refusal of the first environment.
+    ["team", true, [7], [], /^$/],
+    ["enterprise", true, [7], [], /^$/],
+    ["enterprise", true, [7], ["admin:org"], /^$/],
+  ];
+  for (const [plan, isPrivate, previewReviewers, scopes, said] of PLANS) {
+    const who = previewReviewers.length > 0 ? "reviewers" : "no reviewers";
+    const seen = scopes.length > 0 ? ", which the token sees" : "";
+    it(`${plan}, ${isPrivate ? "private" : "public"}, ${who}${seen}`, async () => {
+      await github.close();
+      github = await startFakeGitHub({ owner: "me", repository: "hockey", isPrivate, plan });
+      github.addToken("ghp_x", { scopes: ["repo", "workflow", ...scopes] });
+      const wanted = { owner: "me", repository: "hockey", branch: "main", reviewers: [], previewReviewers };
+      const answer = await checkAccess(wanted, { baseUrl: github.url, token: "ghp_x" }).then(
+        () => "",
+        (error: unknown) => (error as Error).message,
+      );
+      assert.match(answer, said);
+      assert.ok(!answer.includes("\n"));
+      assert.deepEqual(
+        github.requests.filter(({ method }) => method !== "GET"),
+        [],
+      );
+    });
+  }
 });
 
 describe("a report to GitHub", function () {
@@ -155,15 +220,54 @@ describe("a report to GitHub", function () {
   });
 
   it("keeps one comment up to date and lets those of others be", async () => {
-    const pull = { number: 1, title: "A change", body: "", state: "open", labels: [] };
-    github.issues.push({ ...pull, comments: [{ id: 100, body: "Nice!" }] });
+    const pull = { number: 1, title: "A change", body: "", state: "open", labels: [], author: "me" };
+    // A person may copy our mark, and be there first.
+    const theirs = ["Nice!", "<!-- hockey-delivery -->\nNothing changes."].map((body, at) => ({
+      ...{ id: 100 + at, body, author: "github-actions" },
+    }));
+    github.issues.push({ ...pull, comments: structuredClone(theirs) });
     await report(["comment", "1"], "first");
     await report(["comment", "1"], `second ${"x".repeat(70_000)} end`);
-    const [other, ours, ...more] = github.issues[0]?.comments ?? [];
-    assert.equal(other?.body, "Nice!");
-    assert.deepEqual(more, []);
-    assert.match(ours?.body ?? "", /\(the beginning is left out\)[^]*x end$/);
-    assert.ok((ours?.body.length ?? 0) < 65_536);
+    const [nice, copied, ours, ...more] = github.issues[0]?.comments ?? [];
+    assert.deepEqual([[nice, copied], more], [theirs, []]);
+    assert.equal(ours?.author, "github-actions[bot]");
+    assert.match(ours.body, /\(the beginning is left out\)[^]*x end$/);
+    assert.ok(ours.body.length < 65_536);
+  });
+
+  it("writes into no issue of a person's, whatever its label", async () => {
+    const issue = {
+      number: 1,
+      title: "Mine",
+      body: "",
+      state: "open",
+      labels: ["server-health"],
+      comments: [],
+    };
+    github.issues.push({ ...issue, author: "me" });
+    await report(["open", "server-health", "The server is unhealthy"], "down");
+    await report(["close", "server-health"], "up");
+    assert.deepEqual(
+      github.issues.map(({ title, state, author }) => [title, state, author]),
+      [
+        ["Mine", "open", "me"],
+        ["The server is unhealthy", "closed", "github-actions[bot]"],
+      ],
+    );
+  });
+
+  it("keeps a text in its fence, whatever it says", async () => {
+    const hostile = "```\n# Not ours\n@everyone ````` <img src=x>\n```";
+    const file = join(mkdtempSync(join(tmpdir(), "report-")), "report.txt");
+    writeFileSync(file, `${"x".repeat(70_000)}\n${hostile}\n`);
+    await report(["open", "l", "t", "--fenced", file, "--language", "diff"], "Ours:\n");
+    const body = github.issues[0]?.body ?? "";
+    const [, intro, ticks = "", inside = ""] = /^(.*)\n(`+)diff\n([^]*)\n\2\n$/.exec(body) ?? [];
+    assert.deepEqual([intro, ticks.length], ["Ours:", 6]);
+    assert.ok(inside.startsWith("(the beginning is left out)") && inside.endsWith(hostile));
+    assert.ok(!inside.includes(ticks) && body.length < 65_536);
+    rmSync(dirname(file), { recursive: true });
+    assert.equal(fence("fine\n"), "```\nfine\n```");
   });
 
   it("says in one line what GitHub refuses", async () => {

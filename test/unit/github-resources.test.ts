@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
 import { GITHUB_URN } from "../../infra/model/names.ts";
 import { inputsOf, registered, runProgram, withoutServer } from "./program.ts";
 
-const SECRET = "github:index/actionsSecret:ActionsSecret";
+const PROJECT = join(import.meta.dirname, "..", "..");
+const SECRET = "github:index/actionsEnvironmentSecret:ActionsEnvironmentSecret";
 const VARIABLE = "github:index/actionsVariable:ActionsVariable";
 const ENVIRONMENT = "github:index/repositoryEnvironment:RepositoryEnvironment";
 const POLICY = "github:index/repositoryEnvironmentDeploymentPolicy:RepositoryEnvironmentDeploymentPolicy";
@@ -13,6 +15,7 @@ const KEY = "github:index/repositoryDeployKey:RepositoryDeployKey";
 const COMMAND = "command:remote:Command";
 
 const SSH_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+const ENVIRONMENTS = ["production", "production-preview", "production-unattended"];
 const githubSecrets = { PULUMI_BACKEND_URL: "s3://state", PULUMI_CONFIG_PASSPHRASE: "phrase" };
 
 describe("GitHub's side of the stack", function () {
@@ -54,19 +57,22 @@ describe("GitHub's side of the stack", function () {
     assert.deepEqual(github.requests, []);
   });
 
-  it("gives the workflows their secrets, as secrets, and the repository of this program", async () => {
+  it("gives the workflows their secrets, as secrets of an environment and of nothing else", async () => {
     await run({ infraRepository: "me/hockey-delivery" });
-    assert.deepEqual(names(SECRET).sort(), [
-      "github-DEPLOY_PATH",
-      "github-PULUMI_BACKEND_URL",
-      "github-PULUMI_CONFIG_PASSPHRASE",
-      "github-SSH_HOST",
-      "github-SSH_PORT",
-      "github-SSH_PRIVATE_KEY",
-      "github-SSH_USERNAME",
-    ]);
-    const key = inputsOf(SECRET, "github-SSH_PRIVATE_KEY");
-    assert.deepEqual([key.repository, key.secretName], ["hockey", "SSH_PRIVATE_KEY"]);
+    const needed = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "SSH_PRIVATE_KEY"];
+    const address = ["DEPLOY_PATH", "SSH_HOST", "SSH_PORT", "SSH_USERNAME"];
+    const expected = ENVIRONMENTS.flatMap((environment) => {
+      const all = environment === "production-preview" ? needed : [...address, ...needed];
+      return all.map((name) => `github-${environment}-${name}`);
+    });
+    assert.deepEqual(names(SECRET).sort(), expected.sort());
+    const secrets = registered.filter(({ type }) => /secret/i.test(type) && type.startsWith("github:"));
+    assert.deepEqual([...new Set(secrets.map(({ type }) => type))], [SECRET]);
+    const key = inputsOf(SECRET, "github-production-SSH_PRIVATE_KEY");
+    assert.deepEqual(
+      [key.repository, key.environment, key.secretName],
+      ["hockey", "production", "SSH_PRIVATE_KEY"],
+    );
     // The marker by which the engine knows a secret.
     assert.equal((key.value as { value: string }).value, SSH_KEY);
     const { value } = inputsOf(VARIABLE, "github-INFRA_REPOSITORY");
@@ -83,12 +89,15 @@ describe("GitHub's side of the stack", function () {
     assert.equal(process.env.GITHUB_TOKEN, undefined);
   });
 
-  it("keeps an environment with reviewers and one without, both for the deployed branch alone", async () => {
-    await run({ reviewers: [583231] });
-    const attended = inputsOf(ENVIRONMENT, "github-production");
-    assert.deepEqual(attended.reviewers, [{ users: [583231] }]);
-    assert.equal(inputsOf(ENVIRONMENT, "github-production-unattended").reviewers, undefined);
-    for (const name of ["production", "production-unattended"]) {
+  it("keeps environments with reviewers as configured, each for the deployed branch alone", async () => {
+    const reviewers = () => ENVIRONMENTS.map((name) => inputsOf(ENVIRONMENT, `github-${name}`).reviewers);
+    await run({ reviewers: [583231], previewReviewers: [7, 8] });
+    assert.deepEqual(reviewers(), [[{ users: [583231] }], [{ users: [7, 8] }], undefined]);
+    assert.deepEqual(
+      names(ENVIRONMENT).sort(),
+      ENVIRONMENTS.map((name) => `github-${name}`),
+    );
+    for (const name of ENVIRONMENTS) {
       assert.deepEqual(inputsOf(ENVIRONMENT, `github-${name}`).deploymentBranchPolicy, {
         customBranchPolicies: true,
         protectedBranches: false,
@@ -97,13 +106,18 @@ describe("GitHub's side of the stack", function () {
     }
   });
 
-  it("publishes the workflow files as they are here, but for those of this program", async () => {
+  it("publishes the workflow files, but for those of this program, which name this program's repository", async () => {
     await run({ infraRepository: "me/hockey-delivery" });
-    const files = readdirSync(".github/workflows").filter((file) => file !== "ci.yml");
+    const files = readdirSync(`${PROJECT}/.github/workflows`).filter((file) => file !== "ci.yml");
     assert.deepEqual(names(FILE).sort(), files.map((file) => `github-${file}`).sort());
     const { file, content, branch, commitMessage } = inputsOf(FILE, "github-deploy.yml");
     assert.deepEqual([file, branch], [".github/workflows/deploy.yml", "main"]);
-    assert.equal(content, readFileSync(".github/workflows/deploy.yml", "utf8"));
+    const here = readFileSync(`${PROJECT}/.github/workflows/deploy.yml`, "utf8");
+    assert.equal(
+      content,
+      here.replace("INFRA_REPOSITORY: ${{ github.repository }}", "INFRA_REPOSITORY: me/hockey-delivery"),
+    );
+    assert.notEqual(content, here);
     assert.match(String(commitMessage), /\[skip ci\]$/);
   });
 
@@ -138,6 +152,15 @@ describe("GitHub's side of the stack", function () {
       run(),
       /GITHUB_TOKEN is not set, and `github\.manage` needs an administrator's; .*PULUMI_OPTION_EXCLUDE=.*Nothing was changed\./,
     );
+    assert.deepEqual(registered, []);
+  });
+
+  it("is refused where GitHub has no environments for it, before anything is declared", async () => {
+    await github.close();
+    github = await startFakeGitHub({ owner: "me", repository: "hockey", isPrivate: true, plan: "free" });
+    github.addToken("ghp_x", { scopes: ["repo", "workflow"] });
+    process.env.GITHUB_BASE_URL = github.url;
+    await assert.rejects(run(), /is private and its owner has a free plan, .*Nothing was changed\.$/);
     assert.deepEqual(registered, []);
   });
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sodium from "libsodium-wrappers";
-import { type FakeGitHub, startFakeGitHub } from "../../sandbox/github.ts";
+import { type FakeGitHub, type Plan, startFakeGitHub } from "../../sandbox/github.ts";
 
 const OWNER_TOKEN = "ghp_all";
 const WORKFLOW = ".github/workflows/deploy.yml";
@@ -36,8 +36,8 @@ describe("the fake GitHub", () => {
   const contents = `${repository}/contents/${WORKFLOW}`;
   const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-  async function seal(value: string) {
-    const { json } = await ask("GET", `${repository}/actions/secrets/public-key`);
+  async function seal(value: string, at = `${repository}/actions`) {
+    const { json } = await ask("GET", `${at}/secrets/public-key`);
     const { key, key_id } = json as unknown as { key: string; key_id: string };
     const publicKey = sodium.from_base64(key, sodium.base64_variants.ORIGINAL);
     const box = sodium.crypto_box_seal(value, publicKey);
@@ -63,6 +63,12 @@ describe("the fake GitHub", () => {
     await ask("PUT", environment, { deployment_branch_policy: policy, reviewers: [{ type: "User", id: 7 }] });
     await ask("POST", `${environment}/deployment-branch-policies`, { name: "main" });
     await ask("GET", environment);
+    const ofEnvironment = `${environment}/secrets`;
+    await ask("PUT", `${ofEnvironment}/SSH_HOST`, await seal("host", environment));
+    await ask("GET", ofEnvironment);
+    await ask("GET", `/repositories/4711/environments/production/secrets/SSH_HOST`);
+    await ask("GET", `${repository}/compare/main...main`);
+    await ask("GET", "/orgs/me");
     await ask("GET", `${environment}/deployment-branch-policies`);
     await ask("POST", `${repository}/keys`, { title: "server", key: "ssh-ed25519 AAAA me", read_only: true });
     await ask("GET", `${repository}/keys`);
@@ -128,6 +134,48 @@ describe("the fake GitHub", () => {
     assert.equal((await put("GITHUB_X", sealed)).status, 422);
     assert.deepEqual(github.secrets(), {});
   });
+
+  it("keeps the secrets of each environment by themselves, for as long as it is there", async () => {
+    for (const name of ["one", "two"]) {
+      const environment = `${repository}/environments/${name}`;
+      await ask("PUT", environment, {});
+      await ask("PUT", `${environment}/secrets/TOKEN`, await seal(`of ${name}`, environment));
+    }
+    const foreign = await seal("x", `${repository}/environments/one`);
+    assert.equal((await ask("PUT", `${repository}/environments/two/secrets/TOKEN`, foreign)).status, 422);
+    assert.deepEqual(
+      [github.secrets(), github.secrets("one"), github.secrets("two")],
+      [{}, { TOKEN: "of one" }, { TOKEN: "of two" }],
+    );
+    await ask("DELETE", `${repository}/environments/one`);
+    assert.deepEqual(github.secrets("one"), {});
+    assert.equal((await ask("GET", `${repository}/environments/one/secrets`)).status, 404);
+  });
+
+  const PLANS: [plan: Plan, protection: number, policy: number, reviewers: number][] = [
+    ["free", 403, 422, 422],
+    ["pro", 404, 200, 422],
+    ["team", 404, 200, 422],
+    ["enterprise", 404, 200, 200],
+  ];
+  for (const [plan, protection, policy, reviewers] of PLANS) {
+    it(`gives a private repository what belongs to the plan ${plan}`, async () => {
+      await github.close();
+      github = await startFakeGitHub({ owner: "me", repository: "hockey", isPrivate: true, plan });
+      github.addToken(OWNER_TOKEN, { scopes: ["repo"] });
+      const put = (body: unknown) => ask("PUT", `${repository}/environments/production`, body);
+      const branches = { protected_branches: false, custom_branch_policies: true };
+      assert.deepEqual(
+        [
+          (await ask("GET", `${repository}/branches/main/protection`)).status,
+          (await put({ deployment_branch_policy: branches })).status,
+          (await put({ reviewers: [{ type: "User", id: 7 }] })).status,
+        ],
+        [protection, policy, reviewers],
+      );
+      assert.deepEqual(github.violations, []);
+    });
+  }
 
   it("asks for a file's hash before it changes one", async () => {
     const put = (sha?: string) => ask("PUT", contents, { message: "m", content: base64("a"), sha });

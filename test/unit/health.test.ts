@@ -15,9 +15,9 @@ describe("a wait for a container on the server", function () {
   /** What a line of bash prints where the library of the waits is loaded. */
   async function sh(script: string): Promise<string> {
     const head = `set -euo pipefail
-      for part in common gate health; do source lib/$part.sh; done
+      for part in common gate redact health; do source lib/$part.sh; done
       BOT=bot PROXY=proxy DATABASE_CONTAINER=db ROLE=me DATABASE=db CONTAINER_PIDS=9 PAGE=${server.port}/health
-      START_SECONDS=1 READY_SECONDS=1
+      START_SECONDS=1 READY_SECONDS=1 SECRET_TEXTS="$WORLD/texts"
     `;
     const { stdout, stderr } = await server.sh(head + script);
     return [stdout, stderr].filter(Boolean).join("\n");
@@ -90,11 +90,12 @@ describe("a wait for a container on the server", function () {
       assert.deepEqual(server.log(), ["update --pids-limit 9 bot"]);
     });
 
-    it("says why in a sentence, after the last lines of the log", async () => {
-      await server.put("1", { name: "bot", ended: 2, log: "no table" });
+    it("says why in a sentence, after the last lines of the log without a secret", async () => {
+      await server.put("1", { name: "bot", ended: 2, log: "no table for 123:AAtoken" });
+      server.write("texts", "123:AAtoken\n");
       assert.match(
         await sh("await_bot"),
-        /^no table\nThe container bot ended with status 2; its last log lines stand /,
+        /^no table for \[secret\]\nThe container bot ended with status 2; its last log lines stand /,
       );
     });
   });

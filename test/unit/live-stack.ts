@@ -1,7 +1,7 @@
 import { COMPONENTS, dockerNames, PARTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { sshOptions } from "../../infra/model/ssh.ts";
-import type { Report } from "../../operator/health/report.ts";
+import type { Report } from "../../operator/health/look.ts";
 import type { FakeProject } from "./fake-tools.ts";
 import { rawConfig } from "./fixtures.ts";
 
@@ -40,8 +40,13 @@ export function exported(
         resource("pulumi:pulumi:Stack", "hockey-test"),
         resource("github:index/actionsSecret:ActionsSecret", "github-SSH_HOST"),
         resource(TYPES.dockerProvider, "server-docker", {
-          inputs: { sshOpts: JSON.stringify(sshOptions({ ...server, hostKey }, false)) },
+          inputs: {
+            host: "ssh://deploy@old.example.org:2222",
+            sshOpts: JSON.stringify(sshOptions({ ...server, hostKey }, "test", false)),
+          },
         }),
+        resource(TYPES.stash, RESOURCES.id, { id: "id-stack" }),
+        resource(TYPES.command, RESOURCES.claim),
         resource(TYPES.command, RESOURCES.image),
         resource(COMPONENTS.image, PARTS.image, { outputs: { commit: OLD } }),
         resource(TYPES.volume, RESOURCES.data, { inputs: { name: DOCKER.data }, protect: !unprotected }),
@@ -68,6 +73,7 @@ export function listed({ commit = OLD, without = [] as string[], more = [] as st
   ];
   return [
     "image=sha256:1",
+    "claim=id-stack",
     ...containers.filter((line) => !without.some((id) => line.includes(id))),
     ...more,
   ].join("\n");
@@ -93,10 +99,34 @@ export function history(...updates: HistoryEntry[]): string {
   );
 }
 
-const base64 = (status: number, body: unknown) =>
-  Buffer.from(`HTTP/1.1 ${status} X\r\nServer: x\r\n\r\n${JSON.stringify(body)}`).toString("base64");
+/** The verdicts of a healthy server, by their checks. */
+const WELL: Record<string, [container: string, text: string]> = {
+  docker: ["-", "answers"],
+  [DOCKER.bot]: [DOCKER.bot, "runs, healthy"],
+  [DOCKER.database]: [DOCKER.database, "runs, healthy"],
+  [DOCKER.proxy]: [DOCKER.proxy, "runs, healthy"],
+  page: [DOCKER.proxy, "200 through the proxy"],
+  database: [DOCKER.database, "accepts connections"],
+};
 
-/** What report-status.sh prints. */
+/** What check-health.sh prints without its report. @param changes lines of other checks, and in the place of some of these */
+export function verdicts(changes: Record<string, string> = {}): string {
+  const well = Object.entries(WELL).map(([check, [container, text]]) => [
+    check,
+    `ok\t${check}\t${container}\t${text}`,
+  ]);
+  const lines = { ...(Object.fromEntries(well) as Record<string, string>), ...changes };
+  return Object.values(lines)
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** The database's verdict while that is down. */
+export const BROKEN = {
+  database: `critical\tdatabase\t${DOCKER.database}\tdoes not accept connections`,
+};
+
+/** What check-health.sh prints with its report. */
 export function report(changes: Partial<Report> = {}): string {
   const now = Date.now();
   const backup = { file: "hockey_db.sql.gz", time: new Date(now).toISOString(), bytes: 2048, verified: true };
@@ -108,14 +138,11 @@ export function report(changes: Partial<Report> = {}): string {
       ...{ started: "2026-01-01T00:00:00Z", created: "2026-01-01T00:00:00Z", commit: OLD },
     })),
     memory: { [DOCKER.bot]: "35MiB / 512MiB" },
-    ...{ databaseReady: true, gateClosed: false },
-    health: base64(200, { poller: { seconds_since_success: 3 } }),
-    ...{ healthMilliseconds: 9, page: base64(200, {}) },
+    ...{ databaseReady: true, gateClosed: false, healthMilliseconds: 9 },
     disk: { size: 100 * 1024 ** 3, free: 50 * 1024 ** 3 },
-    ...{ load: "0 0 0", certificate: "" },
-    ...{ backup, verifiedBackup: backup, drift: null, remembered: null },
+    ...{ load: "0 0 0", backup, verifiedBackup: backup },
   };
-  return JSON.stringify({ ...whole, ...changes });
+  return verdicts() + JSON.stringify({ ...whole, ...changes });
 }
 
 /** Answers for a release that succeeds: OLD runs, NEW is what the repository has and what the history then begins with. */
@@ -123,6 +150,7 @@ export function answerRelease(project: FakeProject): FakeProject {
   return project
     .answer("ssh find-commit.sh", { stdout: `${NEW}\n` })
     .answer("ssh build-image.sh", { stdout: "sha256:1\n" })
+    .answer("ssh backup-db.sh", {})
     .answer("ssh check-server.sh", { stdout: listed() })
     .answer("ssh await-healthy.sh", {})
     .answer("pulumi stack export", { stdout: exported() })

@@ -94,8 +94,9 @@ describe("the holder of a lock", () => {
   });
 
   it("is none any more once it is dead, even where nothing asks for its end", async () => {
-    // sleep takes the place of the shell, and does not ask for the end of the child that it gets with that.
-    const parent = spawn("sh", ["-c", "sh -c 'read end; exit' <&0 & echo $!; exec sleep 60"]);
+    // sleep takes the place of the shell, and does not ask for the end of the child that it gets with that. A shell gives
+    // what runs beside it no standard input of its own.
+    const parent = spawn("sh", ["-c", "exec 3<&0; sh -c 'read end <&3; exit' & echo $!; exec sleep 60"]);
     try {
       const [line] = (await once(parent.stdout, "data")) as [Buffer];
       const child = Number(line);

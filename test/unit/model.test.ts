@@ -14,7 +14,7 @@ import {
   uploadedCall,
 } from "../../infra/model/scripts.ts";
 import { stackFacts } from "../../infra/model/server-settings.ts";
-import { rawConfig } from "./fixtures.ts";
+import { MANAGED, rawConfig } from "./fixtures.ts";
 
 const settings = parsePlainConfig(rawConfig());
 
@@ -59,13 +59,13 @@ describe("facts that follow from others", () => {
       return [publicPort, told];
     };
     assert.deepEqual(facts({}), [5000, ""]);
-    assert.deepEqual(facts({ domain: "bot.example.org" }), [80, "bot.example.org"]);
+    // Caddy names the files of its certificates so.
+    assert.deepEqual(facts({ domain: "Bot.example.org" }), [80, "bot.example.org"]);
   });
 
   it("is a key for the repository only where the address is one of SSH as a whole", () => {
-    const manages = { owner: "me", repository: "hockey", branch: "main", reviewers: [], manage: true };
     const has = (repository: string) =>
-      hasRepositoryKey({ ...settings, github: manages, app: { ...settings.app, repository } });
+      hasRepositoryKey({ ...settings, github: MANAGED, app: { ...settings.app, repository } });
     assert.ok(has("git@github.com:me/hockey.git"));
     assert.ok(!has("https://x.example.org/git@github.com:me/hockey.git"));
     assert.ok(!has("/srv/git/me/hockey.git"));

@@ -37,6 +37,7 @@ const FACTS: Fact[] = [
     literal: /org\.opencontainers\.image\.revision/,
     owner: "infra/model/names.ts",
   },
+  { what: "the label of the base images", literal: /hockey-delivery\.bases/, owner: "infra/model/names.ts" },
   {
     what: "types of components",
     literal: /hockey:index:/,
@@ -73,12 +74,12 @@ const FACTS: Fact[] = [
   {
     what: "files of the stack on the server",
     literal:
-      /manifest\.sha256|health\.json|drift\.json|\/damaged\b|\/proven\b|repository_key|\/repository\.git|build\.log|backup\.log|\/swap\b(?!-)/,
+      /manifest\.sha256|health\.json|image-updates|base-pulls|\}\/health\b|drift\.json|\/uncertified\b|\/damaged\b|\/proven\b|redaction\/texts|repository_key|\/repository\.git|build\.log|backup\.log|\/swap\b(?!-)/,
     owner: "infra/model/paths.ts",
   },
   {
     what: "files of the backups on the server",
-    literal: /manifest\.jsonl|[/}]\.(restore|upgrade)\b/,
+    literal: /manifest\.jsonl|[/}]\.(restore|upgrade|demotion)\b/,
     owner: "infra/model/paths.ts",
   },
   {
@@ -99,13 +100,13 @@ const FACTS: Fact[] = [
   {
     what: "times",
     literal:
-      /\b(DRAIN|BOT_STOP|MAKE|START|PROBATION|PUT_BACK|HOLD|UPGRADE_HOLD|GATE_WAIT|BOT_WAIT|PROXY_STOP|DATABASE_STOP|READY|GIT)_SECONDS\s*=\s*["']?\d/,
+      /\b(DRAIN|BOT_STOP|MAKE|START|PROBATION|PUT_BACK|HOLD|UPGRADE_HOLD|GATE_WAIT|BOT_WAIT|PROXY_STOP|DATABASE_STOP|DEMOTION|READY|GIT|CERTIFICATE)_SECONDS\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
   },
   {
     what: "sizes and counts",
     literal:
-      /\b(LEAST_FREE\w*|\w+_FREE_MB|KEPT_IMAGES|\w*PIDS\w*|(BOT|DATABASE|PROXY)_MEMORY|(BOT|PROXY)_(REQUESTS|UPLOADS)|FIRST_VERSIONED_POSTGRES)\s*=\s*["']?\d/,
+      /\b(LEAST_FREE\w*|\w+_FREE_MB|KEPT_IMAGES|\w*PIDS\w*|(BOT|DATABASE|PROXY|SHARED)_MEMORY|(BOT|PROXY)_(REQUESTS|UPLOADS)|FIRST_VERSIONED_POSTGRES)\s*=\s*["']?\d/,
     owner: "infra/model/limits.ts",
   },
   {
@@ -115,7 +116,8 @@ const FACTS: Fact[] = [
   },
   {
     what: "stages of a restore and an upgrade",
-    literal: /stage=["(]?(loading|checking|holding|stopping|swapping|starting|trying|moving|switching)/,
+    literal:
+      /stage=["(]?(loading|checking|holding|stopping|swapping|starting|trying|moving|switching|demoting)/,
     owner: "infra/model/journal.ts",
   },
   { what: "the crontab's marker", literal: /BEGIN backups of/, owner: "scripts/server/lib/cron.sh" },
@@ -180,6 +182,7 @@ describe("every fact has one owner", () => {
     ["operator/x.ts", "`${deployPath}/backups/settings`", "the settings file"],
     ["operator/x.ts", "`${deployPath}/health.json`", "files of the stack on the server"],
     ["scripts/server/x.sh", 'rm -rf "$DEPLOY_PATH/swap"', "files of the stack on the server"],
+    ["scripts/server/x.sh", 'rm -f "$DEPLOY_PATH/image-updates"', "files of the stack on the server"],
     ["operator/x.ts", "`${backupPath}/.upgrade`", "files of the backups on the server"],
     ["operator/x.ts", "`${deployPath}/bin/${script}`", "the directory of installed scripts"],
     ["scripts/server/x.sh", "readonly HOLD_SECONDS=120", "times"],

@@ -12,6 +12,9 @@ describe("a version of PostgreSQL", () => {
     ["registry.example.org:5000/mirror/postgres", undefined],
     ["postgres:bookworm", undefined],
     [`postgres${DIGEST}`, undefined],
+    [`postgres:17.2${DIGEST}`, 17],
+    [`registry.example.org:5000/mirror/postgres:15${DIGEST}`, 15],
+    [`registry.example.org:5000/mirror/postgres${DIGEST}`, undefined],
   ] as const) {
     it(`of ${image} is ${major ?? "unknown"}`, () => {
       assert.equal(majorOf(image), major);
@@ -30,9 +33,18 @@ describe("a version of PostgreSQL", () => {
     );
   });
 
+  it("is had without the digest of the present one", () => {
+    assert.equal(imageOf(`postgres:17.2${DIGEST}`, 18), "postgres:18");
+    assert.equal(
+      imageOf(`registry.example.org:5000/postgres:13${DIGEST}`, 17),
+      "registry.example.org:5000/postgres:17",
+    );
+  });
+
   it("keeps its data one directory up since 18", () => {
     assert.equal(dataDirectory("postgres:17"), "/var/lib/postgresql/data");
     assert.equal(dataDirectory("postgres:18"), "/var/lib/postgresql");
+    assert.equal(dataDirectory(`postgres:18${DIGEST}`), "/var/lib/postgresql");
     assert.equal(dataDirectory(`postgres${DIGEST}`), "/var/lib/postgresql/data");
   });
 

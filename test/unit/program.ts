@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
@@ -6,6 +7,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as resproto from "@pulumi/pulumi/proto/resource_pb.js";
 import type { GoAhead } from "../../infra/model/conversation.ts";
+import { TYPES } from "../../infra/model/names.ts";
 import { given, rawConfig } from "./fixtures.ts";
 
 /** What the last run of the program registered, by the engine's type and the resource's name. */
@@ -21,6 +23,13 @@ export function inputsOf(type: string, name: string): Record<string, unknown> {
     `${type} ${name} was not registered; there are: ${registered.map((r) => r.name).join(", ")}`,
   );
   return found.inputs as Record<string, unknown>;
+}
+
+/** A file as the last run would have put it on the server. */
+export function onServer(path: string): string {
+  const { value = "" } = inputsOf(TYPES.command, "server-files").stdin as { value?: string };
+  const [archive = ""] = value.trimEnd().split("\n").slice(-1);
+  return execFileSync("sh", ["-c", `base64 -d | tar -xzO ${path}`], { input: archive, encoding: "utf8" });
 }
 
 /** The parts that are used here of what the SDK sends to the engine. */
@@ -67,6 +76,11 @@ export function optionsOf(name: string) {
     onError: request.getHooks()?.getOnErrorList() ?? [],
     ignoreChanges: request.getIgnorechangesList(),
   };
+}
+
+/** The URNs of what a resource that the program registered depends on. */
+export function dependenciesOf(name: string): string[] {
+  return options.get(name)?.getDependenciesList() ?? [];
 }
 
 /** Runs a hook as the engine does; gives why it fails, or an empty text, and whether the operation is to be tried again. */
@@ -139,6 +153,7 @@ export function withoutServer(
   calls: () => string[];
 } {
   const path = process.env.PATH;
+  const project = process.cwd();
   const bin = mkdtempSync(join(tmpdir(), "no-server-"));
   // Pulumi's mocks cannot run transforms; guards.test.ts and the end-to-end tests look at the guards.
   let hooks: ReturnType<typeof registerHooks> | undefined;
@@ -148,6 +163,8 @@ export function withoutServer(
   };
   suite.beforeAll(() => {
     write(answer);
+    // The program keeps the deploy key where it runs, and the one of a real stack stays as it is.
+    process.chdir(bin);
     process.env.PATH = `${bin}:${path ?? ""}`;
     hooks = registerHooks({
       resolve: (specifier, context, next) => {
@@ -161,6 +178,7 @@ export function withoutServer(
   suite.afterAll(() => {
     hooks?.deregister();
     process.env.PATH = path;
+    process.chdir(project);
     rmSync(bin, { recursive: true });
   });
   return {

@@ -65,6 +65,55 @@ describe("a rollback", () => {
     assert.equal(chosen(history), C);
   });
 
+  describe("that follows on another one", () => {
+    const deployed = (commit: string) => update(commit, { message: `deploy ${commit.slice(0, 7)}, by ann` });
+    const back = (commit: string) => update(commit, { message: `rollback ${commit.slice(0, 7)}, by ann` });
+    const putBack = (commit: string) => update(commit, { message: `put back ${commit.slice(0, 7)}, by ann` });
+    const again = (commit: string, shown: string) =>
+      `Nothing ran before ${commit} that was not rolled back from; to run ${shown} again: ./delivery rollback ${shown}`;
+    const D = "d4".repeat(20);
+    const byHand = update;
+
+    for (const [what, oldestFirst, expected] of [
+      ["goes further back", [deployed(A), deployed(B), deployed(D), back(B)], A],
+      ["never goes forward", [deployed(A), deployed(B), back(A)], again(A, "b2b2b2b")],
+      [
+        "names the newest that was left",
+        [deployed(A), deployed(B), deployed(D), back(A)],
+        again(A, "d4d4d4d"),
+      ],
+      [
+        "goes back step by step",
+        [deployed(A), deployed(B), deployed(D), back(B), back(A)],
+        again(A, "b2b2b2b"),
+      ],
+      ["leaves out what was put right at once", [deployed(A), deployed(B), putBack(A), deployed(D)], A],
+      ["goes back from a deploy after it", [deployed(A), deployed(B), back(A), deployed(D)], A],
+      ["goes to what ran before the second time", [deployed(A), deployed(B), back(A), back(B)], A],
+      ["undoes a deploy of an earlier commit", [deployed(A), deployed(B), deployed(A)], B],
+      [
+        "does not count updates by hand",
+        [byHand(A), byHand(B), byHand(B), back(A), byHand(A)],
+        again(A, "b2b2b2b"),
+      ],
+      ["is not misled by one to what runs", [deployed(A), deployed(B), back(B)], A],
+      [
+        "goes over what was rolled back from",
+        [deployed(A), deployed(B), back(A), deployed(B), back(A), deployed(D)],
+        A,
+      ],
+      [
+        "forgets that a commit was left, once it ran again",
+        [deployed(A), deployed(B), back(A), deployed(B)],
+        A,
+      ],
+    ] as const) {
+      it(what, () => {
+        assert.equal(chosen([...oldestFirst].reverse()), expected);
+      });
+    }
+  });
+
   it("takes the newest configuration that a commit ran with", () => {
     const history = [update(A), update(B, { config: { app: "new" } }), update(B, { config: { app: "old" } })];
     assert.deepEqual(chooseRollback(history, B), history[1]);

@@ -82,12 +82,12 @@ describe("the end of a release", () => {
     });
   });
 
-  it("is a failure that makes the release live again that was put back", () => {
-    const back = { commit: OLD };
+  it("is a failure that makes the commit live again that was put back, and leaves all else to the operator", () => {
+    const back = { commit: OLD, app: { port: 1 }, proxy: {} };
     assert.deepEqual(outcome(broken, { config: back, isHealthy: true, seconds: 12 }), {
       succeeded: false,
       message: `${FAILED}; b2b2b2b is back.`,
-      live: back,
+      live: { commit: OLD },
     });
   });
 

@@ -3,7 +3,7 @@ import { COMPONENTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { sshOptions } from "../../infra/model/ssh.ts";
 import { parsePlainConfig } from "../../infra/model/schema.ts";
 import { parseInventory } from "../../operator/release/inventory.ts";
-import { withoutServer } from "../../operator/release/server-migration.ts";
+import { sshToServer, withoutServer } from "../../operator/release/server-migration.ts";
 import { type ExportedState, parseState, withReturned } from "../../operator/release/state.ts";
 import { rawConfig } from "./fixtures.ts";
 
@@ -20,7 +20,7 @@ describe("Pulumi's state", () => {
   it("is empty before the first update", () => {
     assert.deepEqual(parseState({ deployment: {} }), {
       ...{ pending: [], containers: [], replaced: [], volumes: [] },
-      ...{ image: undefined, hostKey: undefined },
+      ...{ image: undefined, id: undefined, hasClaimed: false, hostKey: undefined },
     });
   });
 
@@ -81,6 +81,18 @@ describe("Pulumi's state", () => {
     ]);
   });
 
+  it("knows the id of the stack's claim, and whether that was made", () => {
+    const stash = resource(TYPES.stash, RESOURCES.id, { id: "1" });
+    const claim = resource(TYPES.command, RESOURCES.claim, { id: "2" });
+    const known = (...resources: Parameters<typeof state>) => {
+      const { id, hasClaimed } = state(...resources);
+      return [id, hasClaimed];
+    };
+    assert.deepEqual(known(resource(TYPES.stash, "other", { id: "3" }), stash), ["1", false]);
+    assert.deepEqual(known(stash, claim), ["1", true]);
+    assert.deepEqual(known(resource(TYPES.command, "server-files")), [undefined, false]);
+  });
+
   it("knows which commit the image is of", () => {
     const build = resource(TYPES.command, RESOURCES.image);
     const others = [
@@ -96,7 +108,7 @@ describe("Pulumi's state", () => {
 
   it("knows the server by the host key that the Docker provider pins", () => {
     for (const withKey of [true, false]) {
-      const options = JSON.stringify(sshOptions(server, withKey));
+      const options = JSON.stringify(sshOptions(server, "test", withKey));
       const others = [
         resource(TYPES.command, "server-files"),
         resource("docker:index/network:Network", "network"),
@@ -169,6 +181,8 @@ describe("a state that forgets the server", () => {
         resource(TYPES.dockerProvider, "server-docker"),
         resource("pulumi:providers:command", "default"),
         resource("pulumi:providers:github", "github"),
+        resource(TYPES.stash, RESOURCES.id),
+        resource(TYPES.command, RESOURCES.claim),
         resource(TYPES.command, "server-files"),
         resource(TYPES.container, "bot-container"),
         resource(secret, "host", {
@@ -191,6 +205,11 @@ describe("a state that forgets the server", () => {
             ...{ dependencies: [], propertyDependencies: {} },
           },
           {
+            // On the next server the stack is the same one.
+            ...resource(TYPES.stash, RESOURCES.id),
+            ...{ dependencies: [], propertyDependencies: {} },
+          },
+          {
             ...resource(secret, "host"),
             ...{ dependencies: [kept.urn], propertyDependencies: { value: [kept.urn] } },
           },
@@ -204,11 +223,28 @@ describe("a state that forgets the server", () => {
   });
 });
 
+describe("the server that a state describes", () => {
+  it("is reached as the Docker provider reaches it", () => {
+    const options = sshOptions(server, "test", true);
+    const inputs = { host: "ssh://deploy@old.example.org:2222", sshOpts: JSON.stringify(options) };
+    const resources = [resource(TYPES.dockerProvider, "server-docker", { inputs })];
+    assert.deepEqual(sshToServer({ deployment: { resources } }), [
+      ...options,
+      ...["-p", "2222", "-l", "deploy", "old.example.org"],
+    ]);
+  });
+
+  it("is unknown before the first update", () => {
+    assert.equal(sshToServer({ deployment: {} }), undefined);
+    assert.equal(sshToServer({ deployment: { resources: [provider(undefined)] } }), undefined);
+  });
+});
+
 describe("what is on the server", () => {
   it("is read from the script's lines", () => {
-    const listed = `image=sha256:1\ncontainer=bot id1 running ${COMMIT}\ncontainer=bot_db id2 exited -\ndrifted=x`;
+    const listed = `image=sha256:1\nclaim=id0\ncontainer=bot id1 running ${COMMIT}\ncontainer=bot_db id2 exited -\ndrifted=x`;
     assert.deepEqual(parseInventory(listed), {
-      hasImage: true,
+      ...{ claim: "id0", hasImage: true },
       containers: [
         { name: "bot", id: "id1", status: "running", commit: COMMIT },
         { name: "bot_db", id: "id2", status: "exited", commit: undefined },
@@ -217,6 +253,6 @@ describe("what is on the server", () => {
   });
 
   it("is nothing where the script prints nothing", () => {
-    assert.deepEqual(parseInventory(""), { hasImage: false, containers: [] });
+    assert.deepEqual(parseInventory(""), { claim: undefined, hasImage: false, containers: [] });
   });
 });

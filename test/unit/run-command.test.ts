@@ -22,8 +22,28 @@ describe("a program that is run", () => {
     assert.equal(stdout, "x/ y home $(echo z)");
   });
 
+  it("gets what follows its input once that is known", async () => {
+    let know: (text: string) => void = () => undefined;
+    const more = new Promise<string>((resolve) => (know = resolve));
+    const ran = sh("read -r first; echo $first >&2; cat", { input: "a\nb\n", more, show: ["stderr"] });
+    mock.method(process.stderr, "write", () => {
+      know("c\n");
+    });
+    assert.equal((await ran).stdout, "b\nc");
+  });
+
   it("may end before it has read its input", async () => {
     assert.equal((await sh("exit 0", { input: "x".repeat(1_000_000) })).status, 0);
+  });
+
+  it("keeps nothing waiting once it is called off, though what it has begun goes on", async () => {
+    const program = `import { runCommand } from "./infra/model/run-command.ts";
+      const over = new AbortController();
+      const ran = runCommand("sh", ["-c", "sleep 30 & wait"], { signal: over.signal });
+      setTimeout(() => over.abort(), 200);
+      await ran.catch((error) => console.log(error.name));`;
+    const { status, stdout } = await runCommand("node", ["--input-type=module", "--eval", program]);
+    assert.deepEqual([status, stdout], [0, "AbortError"]);
   });
 
   it("is ended after its time", async () => {

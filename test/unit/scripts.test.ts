@@ -15,14 +15,14 @@ import {
   uploadedCall,
 } from "../../infra/model/scripts.ts";
 import { factsByName, settingsFile, stackFacts } from "../../infra/model/server-settings.ts";
-import { settings } from "./fixtures.ts";
+import { MANAGED, settings } from "./fixtures.ts";
 
 const NAMES = Object.keys(SCRIPTS) as ScriptName[];
 const read = (script: string) => readFileSync(join(SERVER_SCRIPTS, script), "utf8");
 
 /** The names that a script insists on: in `need NAME…` and in `: "${NAME:?}"`, with `?` and `:=` for what may be empty. */
 function demanded(text: string): string[] {
-  const needs = [...text.matchAll(/^ *need ((?:[A-Z_ ]|\\\n)+)$/gm)].flatMap(
+  const needs = [...text.matchAll(/^ *(?:need|take) ((?:[A-Z_ ]|\\\n)+)$/gm)].flatMap(
     ([, names = ""]) => names.match(/\w+/g) ?? [],
   );
   const checks = [...text.matchAll(/^:( "\$\{[A-Z_]+:?[?=]\}")+$/gm)].flatMap(([line]) =>
@@ -58,7 +58,7 @@ describe("scripts on the server", () => {
   }
 
   it("are installed only where something calls them that outlives a connection", () => {
-    for (const uploaded of ["check-server.sh", "restart-bot.sh", "report-status.sh", "install-files.sh"])
+    for (const uploaded of ["check-server.sh", "restart-bot.sh", "show-logs.sh", "install-files.sh"])
       assert.ok(!(installedScripts() as string[]).includes(uploaded), uploaded);
   });
 
@@ -97,16 +97,21 @@ describe("a call of a script", () => {
 
   it("gives an uploaded script its facts, and no other", () => {
     const words = uploadedCall("show-logs.sh", settings(), { CONTAINER: "bot", LOG_LINES: "5" });
-    assert.deepEqual(words, ["env", "CONTAINER=bot", "LOG_LINES=5", "bash", "-s"]);
+    assert.deepEqual(words, [
+      ...["env", "BOT=training_bot", "SECRET_TEXTS=/home/deploy/hockey/redaction/texts"],
+      ...["CONTAINER=bot", "LOG_LINES=5", "bash", "-s"],
+    ]);
     const hold = uploadedCall("hold-requests.sh", settings(), {});
     assert.deepEqual(hold.slice(1, -2), [
       ...["PROXY=training_bot_proxy", "GATE=/gate/closed", "HOLD_SECONDS=71", "DRAIN_SECONDS=5"],
     ]);
   });
 
-  it("never has the ping URL in its words, which may be a secret", () => {
-    for (const script of NAMES)
-      assert.ok(!(SCRIPTS[script].facts as readonly string[]).includes("PING_URL"), script);
+  it("never has an address of a ping or an alert in its words, which may be a secret", () => {
+    for (const script of NAMES) {
+      for (const secret of ["PING_URL", "ALERT_PING_URL", "WEBHOOK"])
+        assert.ok(!(SCRIPTS[script].facts as readonly string[]).includes(secret), script);
+    }
   });
 
   it("carries the files that the script sources inside", () => {
@@ -143,8 +148,7 @@ describe("the settings file", () => {
 
   it("names a repository key only where the stack makes one", () => {
     assert.match(file(), /^repositoryKey=$/m);
-    const github = { owner: "me", repository: "hockey", branch: "main", reviewers: [], manage: true };
-    const own = { ...settings({ app: { repository: "git@github.com:me/hockey.git" } }), github };
+    const own = { ...settings({ app: { repository: "git@github.com:me/hockey.git" } }), github: MANAGED };
     assert.match(settingsFile(own), /^repositoryKey=\/home\/deploy\/hockey\/repository_key$/m);
   });
 

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import type { GoAhead } from "../../infra/model/conversation.ts";
-import { digest } from "../../infra/model/digest.ts";
-import { BOT_STOP_SECONDS, MAKE_SECONDS } from "../../infra/model/limits.ts";
+import { mock } from "node:test";
+import { BOT_STOP_SECONDS } from "../../infra/model/limits.ts";
+import { PARTS, RESOURCES, TYPES } from "../../infra/model/names.ts";
 import { INSTALLED } from "../../infra/model/paths.ts";
 import { rawConfig } from "./fixtures.ts";
 import {
+  dependenciesOf,
   inputsOf,
-  letGoAhead,
+  onServer,
   optionsOf,
   registered,
-  runHook,
   runProgram,
   withoutServer,
 } from "./program.ts";
@@ -26,13 +25,6 @@ describe("the stack", function () {
     server.answer("exit 0");
   });
   before(() => runProgram());
-
-  /** A file as the last run would have put it on the server. */
-  function onServer(path: string): string {
-    const { value = "" } = inputsOf(COMMAND, "server-files").stdin as { value?: string };
-    const [archive = ""] = value.trimEnd().split("\n").slice(-1);
-    return execFileSync("sh", ["-c", `base64 -d | tar -xO ${path}`], { input: archive, encoding: "utf8" });
-  }
 
   it("publishes the proxy's port and no other", () => {
     assert.deepEqual(inputsOf(CONTAINER, "proxy-container").ports, [{ internal: 80, external: 5000 }]);
@@ -74,90 +66,6 @@ describe("the stack", function () {
     );
   });
 
-  describe("swaps the bot's container", () => {
-    it("for one that is made first, and leaves the old one to the server", () => {
-      assert.deepEqual(optionsOf("bot-container"), {
-        ...{ deleteBeforeReplace: false, retainOnDelete: true },
-        ...{ beforeCreate: ["bot-swap"], onError: ["bot-abandon"], ignoreChanges: [] },
-      });
-      for (const name of ["database-container", "proxy-container"]) {
-        const { deleteBeforeReplace, retainOnDelete, beforeCreate } = optionsOf(name);
-        assert.deepEqual([deleteBeforeReplace, retainOnDelete, beforeCreate], [true, false, []]);
-      }
-    });
-
-    it("after the server has begun the swap, and not where it refuses", async () => {
-      assert.deepEqual(await runHook("bot-swap"), { error: "", retry: false });
-      assert.match(server.calls().at(-1) ?? "", / bot\.example\.org .*\/hockey\/bin\/swap-bot\.sh begin$/);
-      server.answer("echo more >&2; echo 'The database is being restored.' >&2; exit 1");
-      const { error } = await runHook("bot-swap");
-      assert.equal(error, "The database is being restored.");
-    });
-
-    describe("while all else is compared", () => {
-      const begun = () => server.calls().filter((call) => call.endsWith("swap-bot.sh begin")).length;
-
-      /** The digest of the manifest that the last run would have put on the server. */
-      const wantedManifest = () => digest(onServer(INSTALLED.manifest));
-
-      /** Runs the program on a server that has the files of the last run; gives how often a swap was begun meanwhile. */
-      async function release(manifest: string, answer: GoAhead): Promise<number> {
-        server.answer(`case "$*" in *begin) ;; *) echo manifest=${manifest};; esac`);
-        letGoAhead(answer);
-        const before = begun();
-        await runProgram();
-        return begun() - before;
-      }
-
-      afterEach(() => {
-        letGoAhead({});
-      });
-
-      it("in a release that changes no file on the server, once", async () => {
-        await runProgram();
-        const manifest = wantedManifest();
-        assert.match(manifest, /^[0-9a-f]{64}$/);
-        assert.equal(await release(manifest, { isRelease: true }), 1);
-        const before = begun();
-        assert.deepEqual(await runHook("bot-swap"), { error: "", retry: false });
-        assert.equal(begun(), before);
-        assert.equal(await release(manifest, { isRelease: false }), 0);
-        assert.equal(await release("another", { isRelease: true }), 0);
-      });
-
-      it("and fails where the server refuses", async () => {
-        const manifest = wantedManifest();
-        await release(manifest, { isRelease: true });
-        server.answer(`case "$*" in *begin) echo No. >&2; exit 1;; *) echo manifest=${manifest};; esac`);
-        await runProgram();
-        assert.equal((await runHook("bot-swap")).error, "No.");
-      });
-
-      it("and once more where that has taken so long that the server may have given up", async () => {
-        await release(wantedManifest(), { isRelease: true });
-        const before = begun();
-        const { now } = Date;
-        Date.now = () => now() + MAKE_SECONDS * 1000;
-        await runHook("bot-swap").finally(() => (Date.now = now));
-        assert.equal(begun(), before + 1);
-      });
-    });
-
-    it("and tells the server where it could not be made, once", async () => {
-      assert.deepEqual(await runHook("bot-abandon"), { error: "", retry: false });
-      assert.match(server.calls().at(-1) ?? "", /\/hockey\/bin\/swap-bot\.sh abandon$/);
-    });
-
-    it("and waits for the verdict on the very one that was made; only a removal of the stack removes it", () => {
-      const { create, delete: remove, stdin } = inputsOf(COMMAND, "bot-verdict");
-      const script = "/home/deploy/hockey/bin/swap-bot.sh";
-      const settings = "SETTINGS=/home/deploy/hockey/backups/settings";
-      assert.equal(create, `env ${settings} CONTAINER_ID=bot-container-id ${script} verdict`);
-      assert.equal(remove, `env ${settings} ${script} remove`);
-      assert.equal(stdin, undefined);
-    });
-  });
-
   it("runs an image that the server has without a command that would build it", async () => {
     server.answer("echo image=sha256:7");
     await runProgram();
@@ -165,8 +73,28 @@ describe("the stack", function () {
     assert.deepEqual(optionsOf("release-image").ignoreChanges, ["create", "update", "connection"]);
   });
 
-  it("does not stop a running database for another health check", () => {
-    assert.deepEqual(optionsOf("database-container").ignoreChanges, ["healthcheck"]);
+  it("does not stop a running database for another health check or more shared memory", () => {
+    assert.equal(inputsOf(CONTAINER, "database-container").shmSize, 256);
+    assert.deepEqual(optionsOf("database-container").ignoreChanges, ["healthcheck", "shmSize"]);
+  });
+
+  it("has the role own its database before the bot and the backups need it, and again for other extensions", async () => {
+    const owner = () => inputsOf(COMMAND, "database-owner");
+    const { create, delete: remove, stdin } = owner();
+    assert.equal(
+      create,
+      "cat >/dev/null; /home/deploy/hockey/bin/own-database.sh /home/deploy/hockey/backups/settings own",
+    );
+    assert.deepEqual([remove, stdin], [undefined, "database-container-id "]);
+    for (const name of ["bot-container", "backups-schedule"])
+      assert.ok(
+        dependenciesOf(name).some((urn) => urn.endsWith("::database-owner")),
+        name,
+      );
+    assert.ok(dependenciesOf("database-owner").some((urn) => urn.endsWith("::database-ready")));
+    await runProgram({ database: { extensions: ["pg_trgm", "unaccent"] } });
+    assert.equal(owner().stdin, "database-container-id pg_trgm unaccent");
+    assert.match(onServer(INSTALLED.settings), /^extensions=pg_trgm unaccent$/m);
   });
 
   it("leaves the proxy as it is where the bot may take longer to start", async () => {
@@ -214,19 +142,83 @@ describe("the stack", function () {
     }
   });
 
+  describe("claims its directories on the server", () => {
+    const ID = "claim-id-id";
+    afterEach(() => {
+      server.answer("exit 0");
+    });
+
+    it("before it declares anything else, and gives them up last", () => {
+      const names = registered.map(({ name }) => name);
+      assert.deepEqual(names.slice(0, 3), [PARTS.claim, RESOURCES.id, RESOURCES.claim]);
+      assert.deepEqual(inputsOf(TYPES.stash, RESOURCES.id).input, "hockey/test");
+      const { create, delete: remove } = inputsOf(COMMAND, RESOURCES.claim);
+      const call = / STACK=hockey\/test STACK_ID=claim-id-id bash -s -- /;
+      for (const [command, word] of [
+        [create, "claim # "],
+        [remove, "release"],
+      ] as const) {
+        assert.match(String(command), call);
+        assert.ok(String(command).endsWith(` ${word}`), String(command));
+      }
+      for (const name of ["database-data", "server-files"])
+        assert.ok(
+          dependenciesOf(name).some((urn) => urn.endsWith(`::${RESOURCES.claim}`)),
+          name,
+        );
+    });
+
+    it("and has nothing else to wait for where they are its own", async () => {
+      server.answer(`echo claim=${ID}`);
+      await runProgram();
+      assert.ok(registered.some(({ name }) => name === "bot-container"));
+    });
+
+    it("and declares nothing at all where another state has them", async () => {
+      server.answer("echo claim=another");
+      await assert.rejects(
+        runProgram(),
+        /belongs to the stack hockey\/test of another state .* Nothing was changed\.$/,
+      );
+      assert.deepEqual(
+        registered.map(({ name }) => name),
+        [PARTS.claim, RESOURCES.id],
+      );
+      server.answer("exit 0");
+      await runProgram();
+    });
+  });
+
   it("puts no path of this machine into any input", () => {
     for (const { name, inputs } of registered) {
       assert.ok(!JSON.stringify(inputs).includes(process.cwd()), name);
     }
   });
 
-  it("backs up at six and takes the schedule away again", () => {
+  it("backs up at six, checks health every half hour, and takes the schedule away again", () => {
     const { create, delete: remove } = inputsOf(COMMAND, "backups-schedule");
     assert.match(
       String(create),
-      / 'SCHEDULE=0 6 \* \* \*' \/home\/deploy\/hockey\/bin\/install-backup-cron\.sh install \/home\/deploy\/hockey$/,
+      / 'SCHEDULE=0 6 \* \* \*' HEALTH_MINUTES=30 \/home\/deploy\/hockey\/bin\/install-backup-cron\.sh install \/home\/deploy\/hockey$/,
     );
     assert.match(String(remove), /bin\/install-backup-cron\.sh remove \/home\/deploy\/hockey$/);
+  });
+
+  it("warns where every backup is on the database's own disk, with what to set", async () => {
+    const warnings = async (backups: object) => {
+      const seen = mock.method(console, "warn", () => undefined);
+      try {
+        await runProgram({ backups });
+        return seen.mock.calls.map(({ arguments: words }) => words.join(" ")).join("\n");
+      } finally {
+        seen.mock.restore();
+      }
+    };
+    assert.match(
+      await warnings({}),
+      /Every backup is on the database's own disk .*: pulumi config set --path backups\.remote /,
+    );
+    assert.doesNotMatch(await warnings({ remote: "offsite:x" }), /Every backup/);
   });
 
   it("serves a domain on 80 and 443", async () => {
@@ -237,6 +229,24 @@ describe("the stack", function () {
       { internal: 443, external: 443 },
     ]);
     assert.ok((proxy.envs as string[]).includes("SITE=bot.example.org"));
+  });
+
+  it("waits for the certificate of a domain, and again for another container and where there was none", async () => {
+    const wait = async (report: string) => {
+      server.answer(`echo '${report}'`);
+      await runProgram({ proxy: { domain: "bot.example.org" } });
+      const { create, stdin } = inputsOf(COMMAND, "proxy-certificate");
+      assert.match(
+        String(create),
+        /^cat >\/dev\/null; env \S+ \/home\/deploy\/hockey\/bin\/await-certificate\.sh$/,
+      );
+      return stdin;
+    };
+    const [first, later] = [await wait(""), await wait("uncertified=2026-11-30T12:00:00Z")];
+    assert.match(String(first), /^proxy-container\S* $/);
+    assert.equal(later, `${String(first)}2026-11-30T12:00:00Z`);
+    await runProgram();
+    assert.ok(!registered.some(({ name }) => name === "proxy-certificate"));
   });
 
   it("gives a second bot on the same server a network of its own", async () => {

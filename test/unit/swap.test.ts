@@ -2,39 +2,20 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { factsByName } from "../../infra/model/server-settings.ts";
-import { FakeServer } from "./fake-docker.ts";
-import { rawConfig, settings } from "./fixtures.ts";
-
-const BOT = "training_bot";
+import { BOT, isOver, server, swap, withServer } from "./swap-driver.ts";
 
 describe("a swap of the bot's container", function () {
-  this.timeout(30_000);
-  let server: FakeServer;
+  withServer(this);
 
-  beforeEach(async () => {
-    server = new FakeServer();
-    await server.put("old", { name: BOT, answers: 200 });
-    server.write("hockey/secrets/postgres_password", "secret");
-    server.write("hockey/swap/password", createHash("sha256").update("secret").digest("hex"));
-  });
-  afterEach(() => {
-    server.close();
+  it("keeps a restart from beginning in its midst", async () => {
+    await server.lock("hockey/swap/lock");
+    const facts = { HOLD_SECONDS: "0", PROBATION_SECONDS: "0" };
+    const { status, stderr } = await swap("", facts, "restart-bot.sh");
+    assert.equal(status, 1);
+    assert.match(stderr, /^A release of the bot does not come to its end on the server; see /);
+    assert.deepEqual(server.log(), []);
   });
 
-  /** Calls swap-bot.sh with the facts of a stack on this server, and short times. */
-  function swap(action: string, facts: Record<string, string> = {}) {
-    const { server: raw } = rawConfig() as { server: object };
-    const [deployPath, backupPath] = ["hockey", "backups"].map((part) => join(server.directory, part));
-    const stack = settings({ server: { ...raw, deployPath, backupPath } });
-    return server.sh(`"$WORLD/scripts/swap-bot.sh" ${action}`, {
-      ...factsByName(stack),
-      ...{ PAGE: `${server.port}/health`, START_SECONDS: "2", MAKE_SECONDS: "2", PROBATION_SECONDS: "1" },
-      ...{ SETTINGS: "", CONTAINER_ID: "new", ...facts },
-    });
-  }
-
-  const isOver = () => !existsSync(join(server.directory, "hockey/swap/journal"));
   const BEGUN = [`rm --force ${BOT}_before`, "hold", "stop --time 15 old", `rename old ${BOT}_before`];
   const PUT_BACK = [`rename old ${BOT}`, "start old", "open", `rm --force ${BOT}_before`];
 
@@ -100,6 +81,16 @@ describe("a swap of the bot's container", function () {
     });
   }
 
+  it("shows and keeps the log of one that has failed without the secrets in it", async () => {
+    server.write("hockey/redaction/texts", "123:AAtoken\n");
+    await swap("begin");
+    await server.put("new", { name: BOT, ended: 2, log: "trying\nGET /bot123:AAtoken/getMe: no route" });
+    const { stderr } = await swap("verdict");
+    assert.match(stderr, /^trying\nGET \/bot\[secret\]\/getMe: no route$/m);
+    assert.match(stderr, /^training_bot ended with status 2: GET \/bot\[secret\]\/getMe: no route\.$/m);
+    assert.doesNotMatch(server.read("hockey/swap/verdict"), /AAtoken/);
+  });
+
   it("is not abandoned where there is none", async () => {
     assert.equal((await swap("abandon")).status, 0);
     assert.equal(existsSync(join(server.directory, "hockey/swap/abandoned")), false);
@@ -161,68 +152,6 @@ describe("a swap of the bot's container", function () {
     assert.equal(status, 0);
   });
 
-  describe("and the database", () => {
-    const said = () => server.read("psql");
-    const NEW_PASSWORD =
-      "\\set password `cat \"$POSTGRES_PASSWORD_FILE\"`\nALTER ROLE CURRENT_USER PASSWORD :'password';\n";
-
-    beforeEach(() => {
-      server.write("psql", "");
-    });
-
-    it("changes no password that is the same", async () => {
-      await swap("begin");
-      await swap("abandon");
-      await swap("verdict");
-      assert.equal(said(), "");
-    });
-
-    it("sets a new password while no bot runs, and the one that the old bot knows before that runs again", async () => {
-      server.write("hockey/secrets/postgres_password", "another secret");
-      await swap("begin");
-      assert.equal(said(), NEW_PASSWORD);
-      await swap("abandon");
-      await swap("verdict");
-      const back = "\\set password 'old \\\\ \"one\"'\nALTER ROLE CURRENT_USER PASSWORD :'password';\n";
-      assert.equal(said(), NEW_PASSWORD + back);
-    });
-
-    it("sets the new one again in the next swap after that", async () => {
-      server.write("hockey/secrets/postgres_password", "another secret");
-      for (let swaps = 0; swaps < 2; swaps += 1) {
-        server.write("psql", "");
-        await swap("begin");
-        assert.equal(said(), NEW_PASSWORD);
-        await swap("abandon");
-        await swap("verdict");
-      }
-    });
-
-    it("does not begin while the database is being restored or upgraded, which the bot would write to", async () => {
-      for (const journal of ["backups/.restore", "backups/.upgrade"]) {
-        server.write(journal, "stage=stopping\n");
-        const { status, stderr } = await swap("begin");
-        assert.equal(status, 1);
-        assert.match(
-          stderr,
-          /^The database is being restored or upgraded, and the bot stands still for it; /,
-        );
-        server.write(journal, "stage=checking\n");
-      }
-      assert.deepEqual(server.log(), []);
-    });
-
-    it("leaves everything to an upgrade that has Pulumi switch the containers", async () => {
-      server.write("backups/.upgrade", "stage=switching\nvolume=v17\n");
-      const { status } = await swap("begin");
-      assert.equal(status, 0);
-      assert.deepEqual([server.log(), isOver()], [[`rm --force ${BOT}`], true]);
-      await server.put("new", { name: BOT, answers: 200 });
-      assert.equal((await swap("verdict")).status, 0);
-      assert.deepEqual(server.log().slice(1), [`update --pids-limit 256 ${BOT}`]);
-    });
-  });
-
   it("has no verdict where there was none: the bot is asked", async () => {
     assert.equal((await swap("verdict", { CONTAINER_ID: "old" })).status, 0);
     const other = await swap("verdict", { CONTAINER_ID: "another" });
@@ -263,6 +192,15 @@ describe("a swap of the bot's container", function () {
       const { status } = await swap("recover", { MAKE_SECONDS: "2" });
       assert.equal(status, 0);
       assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
+    });
+
+    it("comes to its end where the old one is gone, too: then another one can begin", async () => {
+      await server.sh(`docker rm --force ${BOT}_before`);
+      const { status, stderr } = await swap("recover");
+      assert.deepEqual([status, isOver()], [0, true], stderr);
+      assert.equal((await swap("begin")).status, 0);
+      await swap("abandon");
+      await swap("verdict");
     });
 
     it("keeps a new one that proves itself", async () => {

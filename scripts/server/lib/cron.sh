@@ -9,6 +9,18 @@ cron_end() {
   echo "# END backups of $1"
 }
 
+# Whole seconds since the boot.
+uptime_seconds() {
+  local seconds
+  read -r seconds _ </proc/uptime
+  echo "${seconds%.*}"
+}
+
+# Leaves word in a directory that cron runs.
+mark_cron() {
+  uptime_seconds >"$1/cron"
+}
+
 # The deploy paths of all stacks of this user, a line each.
 cron_deploy_paths() {
   crontab -l 2>/dev/null | sed -n "s/^$(cron_begin '\(\S*\)')\$/\1/p"

@@ -74,7 +74,3 @@ close_again() {
 open_gate() {
   in_proxy "rm -f $GATE && echo open"
 }
-
-gate_is_closed() {
-  docker exec "$PROXY" test -e "$GATE" 2>/dev/null
-}

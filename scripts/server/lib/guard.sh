@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The guard of a swap: a process that stops the bot, follows its new container, and has the old one run again where that
-# does not get well. Needs lib/common.sh, lib/gate.sh and lib/health.sh; takes what swap-bot.sh needs, and its files BEFORE,
-# JOURNAL, LOCK, LOG, ABANDONED and PASSWORD_SET.
+# does not get well. Needs lib/common.sh, lib/gate.sh, lib/health.sh, lib/redact.sh and lib/standstill.sh; takes what
+# swap-bot.sh needs, the name BEFORE, and the files LOG, ABANDONED and PASSWORD_SET.
 # shellcheck disable=SC2154 # shared with swap-bot.sh and the other files here
 
 # Seconds in which a bot that is given up may still end by itself.
@@ -15,28 +15,29 @@ readonly VERDICT_LINES=20
 
 # On the disk when this returns.
 begin_journal() {
-  echo "$old" >"$JOURNAL.new"
-  sync "$JOURNAL.new"
-  mv "$JOURNAL.new" "$JOURNAL"
+  echo "$old" >"$SWAP_JOURNAL.new"
+  sync "$SWAP_JOURNAL.new"
+  mv "$SWAP_JOURNAL.new" "$SWAP_JOURNAL"
 }
 
 # One guard at a time: take_lock SECONDS_TO_WAIT. File descriptor 9 carries the lock. To wait for the end of a swap is to
 # wait for the lock.
 take_lock() {
-  exec 9>"$LOCK"
+  exec 9>"$SWAP_LOCK"
   flock -w "$1" 9
 }
 
 # Ends the swap of a guard that has died: the new container may still prove itself.
 end_abandoned() {
-  [[ -e $JOURNAL ]] || return 0
-  read -r old <"$JOURNAL" || old=''
+  [[ -e $SWAP_JOURNAL ]] || return 0
+  read -r old <"$SWAP_JOURNAL" || old=''
   say "an earlier swap has lost its guard"
   # What it has done is not known.
   clock
   opened=$now renewed=yes
   rm -f "$ABANDONED"
   await_docker
+  has_container "$old" || old=''
   if look_at "$BOT" && [[ $id != "$old" ]]; then
     docker start "$id" >/dev/null
     follow
@@ -62,6 +63,11 @@ guard() {
     tell "Another swap of $BOT does not come to its end on the server; see $LOG there."
     exit 1
   }
+  # A restore or an upgrade has come to that while this one waited for the lock.
+  if stands_still; then
+    tell "$STANDSTILL"
+    exit 1
+  fi
   end_abandoned
   rm -f "$SWAP_VERDICT" "$ABANDONED"
   old='' told=''
@@ -132,7 +138,7 @@ await_container() {
 }
 
 set_password() {
-  env DATABASE_CONTAINER="$DATABASE_CONTAINER" ROLE="$ROLE" DATABASE="$DATABASE" "${0%/*}/set-password.sh" "$@"
+  env DATABASE_CONTAINER="$DATABASE_CONTAINER" ROLE="$ROLE" "${0%/*}/set-password.sh" "$@"
 }
 
 # The role of the database gets a new password only while the bot stands: the old one knows the old password.
@@ -204,7 +210,7 @@ await_docker() {
 write_verdict() {
   local log='' reason=$2
   if [[ $1 == failed && -n $id ]]; then
-    log=$(docker logs --tail "$VERDICT_LINES" "$id" 2>&1 || true)
+    log=$(docker logs --tail "$VERDICT_LINES" "$id" 2>&1 | redact || true)
     # A bot that has ended says why at its end.
     if [[ -n $log && -n $ended ]]; then reason+=": ${log##*$'\n'}"; fi
   fi
@@ -213,7 +219,7 @@ write_verdict() {
 }
 
 end() {
-  rm -f "$JOURNAL" "$ABANDONED"
+  rm -f "$SWAP_JOURNAL" "$ABANDONED"
   docker rm --force "$BEFORE" >/dev/null 2>&1 || true
 }
 
@@ -222,7 +228,7 @@ finish() {
   trap - EXIT
   trap '' INT TERM HUP
   # While the server goes down nothing can be started; the next boot ends the swap.
-  if [[ ! -e $JOURNAL || $(systemctl is-system-running 2>/dev/null) == stopping ]]; then exit "$1"; fi
+  if [[ ! -e $SWAP_JOURNAL || $(systemctl is-system-running 2>/dev/null) == stopping ]]; then exit "$1"; fi
   put_back "was given up: the swap broke off (see $LOG on the server)"
   [[ -n $told ]] || tell "The bot could not be stopped for the swap; see $LOG on the server. What ran before runs."
   exit 1

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Waits for containers to be well. Needs lib/common.sh.
+# Waits for containers to be well. Needs lib/common.sh and lib/redact.sh.
 #
 # The bot is asked from the server itself, at its own address: a question costs a few milliseconds and needs nothing in
 # the bot's image, so it may come every PROBE_PAUSE. Docker's own health check is far too slow for that.
@@ -148,6 +148,6 @@ limit_processes() {
 }
 
 give_up() {
-  docker logs --tail 20 "$1" >&2 2>&1 || true
+  docker logs --tail 20 "$1" 2>&1 | redact >&2 || true
   refuse "The container $1 $2; its last log lines stand above. \`./delivery logs\` shows more."
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What there is on the server of a release, to be compared with Pulumi's state.
 
-# Lists it, a line each; takes BOT, DATABASE_CONTAINER, PROXY, COMMIT, REVISION_LABEL, SWAP_DIRECTORY and HOLD_SECONDS:
+# Lists it, a line each; takes BOT, DATABASE_CONTAINER, PROXY, COMMIT, REVISION_LABEL, SWAP_LOCK and HOLD_SECONDS:
 #   container=NAME ID STATUS REVISION    status: Docker's word, such as running
 #                                        revision: the commit in the label that the stack gives the bot, or -
 #   image=ID                             the bot's image of COMMIT, where there is one
@@ -9,7 +9,7 @@
 #                                        image, or -
 list_inventory() {
   # A swap comes to its end by itself, whether or not its update is still there. Until then nothing here lasts.
-  if [[ -e $SWAP_DIRECTORY/lock ]]; then flock --shared --wait "$HOLD_SECONDS" "$SWAP_DIRECTORY/lock" true; fi
+  if [[ -e $SWAP_LOCK ]]; then flock --shared --wait "$HOLD_SECONDS" "$SWAP_LOCK" true; fi
   # Only the database's environment is looked at: it names no secret, but a file with one.
   local container='container={{slice .Name 1}} {{.Id}} {{.State.Status}} {{or (index .Config.Labels "'$REVISION_LABEL'") "-"}}'
   local volume='{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}}{{end}}{{end}}'

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The journal of a change that must be undone when its script fails or dies: a restore or an upgrade.
+# The journal of a change that must be undone when its script fails or dies: a restore, an upgrade, an exchange of the role.
 #
 # The journal says how far the change is; its stages, in their order, are in the settings. A failing script undoes its
 # own work as it ends. A killed one cannot, so a watcher in a session of its own waits for its end and does the same;
 # after a boot, cron's `recover` does.
 #
-# The script calls set_exit_traps and use_journal, then begin_change, enter at each later stage, and end_change. It
-# defines `undo`, which goes back from the stage in `was`, as often as it is called; and it may define `on_failure`,
-# which runs first when the script fails.
+# The script calls set_exit_traps and use_journal, then begin_change, enter at each later stage, and end_change; what it is
+# not called for itself is an undo_action. It defines `undo`, which goes back from the stage in `was`, as often as it is
+# called; and it may define `on_failure`, which runs first when the script fails.
 # shellcheck disable=SC2034,SC2154 # shared with the scripts and the other files here
 
 change='' journal='' journal_fields=() watcher='' must_undo=''
@@ -58,6 +58,19 @@ recover() {
   while IFS='=' read -r key value; do was[$key]=$value; done <"$journal"
   undo
   end_change
+}
+
+# The actions that a script has for this: `recover`, which cron calls after a boot, and `watch`, which begin_change starts
+# with the lock. Refuses any other one with USAGE: undo_action ACTION.
+undo_action() {
+  case $1 in
+    recover)
+      take_lock 0
+      recover
+      ;;
+    watch) watch ;;
+    *) refuse "$USAGE" ;;
+  esac
 }
 
 # Whether the change to undo had come to a stage, or further: had_reached STAGE.

@@ -8,15 +8,9 @@
 # where nothing here may read them.
 used_memory() {
   local group
-  for group in "$CGROUPS"/{,memory/}{"system.slice/docker-$1.scope","docker/$1"}; do
+  while read -r group; do
     if used_in "$group"; then return 0; fi
-  done
-  # Docker without root, or with a parent group of its own, puts containers elsewhere.
-  while IFS=: read -r _ controllers group; do
-    # The first version names what a group controls, the second has one group for everything.
-    if [[ -z $controllers ]] && used_in "$CGROUPS$group"; then return 0; fi
-    if [[ $controllers == memory ]] && used_in "$CGROUPS/memory$group"; then return 0; fi
-  done 2>/dev/null <"$PROCESSES/$2/cgroup"
+  done < <(groups_of "$1" "$2")
   return 1
 }
 
@@ -31,6 +25,34 @@ used_in() {
     if [[ $key == "$name" ]]; then cache=$value; fi
   done 2>/dev/null <"$1/memory.stat" || return 1
   echo $((cache < used ? used - cache : used))
+}
+
+# Where the control group of a container may be, the likeliest first: groups_of ID PID.
+groups_of() {
+  local controllers group
+  printf '%s\n' "$CGROUPS"/{,memory/}{"system.slice/docker-$1.scope","docker/$1"}
+  # Docker without root, or with a parent group of its own, puts containers elsewhere.
+  while IFS=: read -r _ controllers group; do
+    # The first version names what a group controls, the second has one group for everything.
+    if [[ -z $controllers ]]; then echo "$CGROUPS$group"; fi
+    if [[ $controllers == memory ]]; then echo "$CGROUPS/memory$group"; fi
+  done 2>/dev/null <"$PROCESSES/$2/cgroup"
+}
+
+# How many processes the kernel has killed for lack of memory since the boot, in the group that a container's group is in:
+# killed_beside ID PID. That group outlives the container. Fails where nothing here may read it.
+killed_beside() {
+  local group key value
+  while read -r group; do
+    if [[ ! -e $group ]]; then continue; fi
+    while read -r key value; do
+      if [[ $key == oom_kill ]]; then
+        echo "$value"
+        return 0
+      fi
+    done 2>/dev/null <"${group%/*}/memory.events"
+  done < <(groups_of "$1" "$2")
+  return 1
 }
 
 # Lines NAME USED LIMIT in bytes from standard input, as {"NAME":"35MiB / 512MiB",…}; null where there are none.

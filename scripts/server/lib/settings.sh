@@ -16,10 +16,12 @@ read_settings() {
   # All other keys may be empty: query, remote, recipient and pingUrl are optional.
   for key in directory container user database retentionDays keepAtLeast bot proxy gate holdSeconds upgradeHoldSeconds \
     drainSeconds botStopSeconds databaseStopSeconds readySeconds backupFreeMb databaseMemory containerPids revisionLabel \
-    backupLock backupManifest restoreJournal upgradeJournal restoreStages upgradeStages secretsDirectory secretsMount \
+    swapDirectory swapLock swapJournal probationSeconds backupLock backupManifest restoreJournal upgradeJournal restoreStages upgradeStages secretsDirectory secretsMount \
     passwordFile dataDirectory versionedDataDirectory firstVersionedPostgres; do
     [[ -n ${setting[$key]-} ]] || refuse "The settings file $settings_file has no $key; run \`pulumi up\`, which writes it anew."
   done
+  # For lib/redact.sh.
+  SECRET_TEXTS=${setting[secretTexts]-} BOT=${setting[bot]}
   mkdir -p "${setting[directory]}"
   chmod 0700 "${setting[directory]}"
 }

@@ -6,6 +6,8 @@ stands_still() {
   grep -qsxE "stage=($STANDSTILL_STAGES)" "$RESTORE_JOURNAL" "$UPGRADE_JOURNAL"
 }
 
+readonly STANDSTILL="The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
+
 refuse_standstill() {
-  refuse "The database is being restored or upgraded, and the bot stands still for it; wait until that has ended, or, if it was cut off, begin it again."
+  refuse "$STANDSTILL"
 }

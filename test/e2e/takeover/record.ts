@@ -240,7 +240,7 @@ async function main([name = ""]: string[]): Promise<void> {
   assert.match(name, /^[0-9a-z]+$/, "usage: record.ts NAME");
   const directory = join(import.meta.dirname, name);
   await assert.rejects(access(join(directory, "state.json")), `${directory} is there already`);
-  const world = await createWorld("takeover-record");
+  const world = await createWorld("takeover-record", { port: 5000 });
   try {
     const files = await capture(world, await make(world));
     for (const [path, content] of Object.entries(files)) {

@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
 import { FakeProject } from "../fake-tools.ts";
+import { project, withProject } from "../project.ts";
 
 describe("commands for backups", function () {
-  // Each command starts a process, which takes seconds on a busy machine.
-  this.timeout(60_000);
-  let project: FakeProject;
-
-  beforeEach(() => {
-    project = new FakeProject();
-  });
-  afterEach(() => {
-    project.close();
-  });
+  withProject(this, () => new FakeProject());
 
   it("backup runs the installed script with the stack's settings, and shows what it reports", async () => {
     project.answer("ssh backup-db.sh", { stdout: "verified: a.sql.gz\n" });
@@ -40,6 +32,15 @@ describe("commands for backups", function () {
     const { status, stderr } = await project.run(["backup"]);
     assert.equal(status, 1);
     assert.match(stderr, /^error: The server has no backup-db\.sh yet; run `pulumi up`/);
+  });
+
+  it("backup makes none where one is young enough, and waits where that is wanted", async () => {
+    project.answer("ssh backup-db.sh", {});
+    const { status } = await project.run(["backup", "--if-older-than", "25", "--wait", "900"]);
+    assert.equal(status, 0);
+    assert.match(project.calls()[0]?.command ?? "", /settings --if-older-than 25 --wait 900$/);
+    assert.equal((await project.run(["backup", "--wait", "soon"])).status, 64);
+    assert.equal(project.calls().length, 1);
   });
 
   it("backups lists them, as JSON where that is wanted", async () => {

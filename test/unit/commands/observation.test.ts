@@ -1,23 +1,16 @@
 import assert from "node:assert/strict";
-import { hostname, userInfo } from "node:os";
-import { relative } from "node:path";
-import { FakeProject } from "../fake-tools.ts";
-import { DOCKER, history, NEW, OLD, report } from "../live-stack.ts";
+import { DOCKER, OLD, report } from "../live-stack.ts";
+import { healthy, project, withProject } from "../project.ts";
 
 describe("commands that look", function () {
-  // Each command starts a process, which takes seconds on a busy machine.
-  this.timeout(60_000);
-  let project: FakeProject;
+  withProject(this, healthy);
 
-  beforeEach(() => {
-    project = new FakeProject()
-      .answer("ssh report-status.sh", { stdout: report() })
-      .answer("pulumi stack history", {
-        stdout: history([OLD, "succeeded", { repository: "/old" }], [NEW, "failed"]),
-      });
-  });
-  afterEach(() => {
-    project.close();
+  it("have Pulumi download no plugin by itself", async () => {
+    project.answer("pulumi stack history", {
+      talk: 'echo "$PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" >asked; echo "[]"',
+    });
+    assert.equal((await project.run(["history"])).status, 0);
+    assert.equal(project.read("asked"), "true\n");
   });
 
   describe("status", () => {
@@ -34,7 +27,7 @@ describe("commands that look", function () {
 
     it("shows what is gone, and does without the releases where Pulumi cannot tell", async () => {
       project
-        .answer("ssh report-status.sh", {
+        .answer("ssh check-health.sh", {
           stdout: report({ containers: [{ name: DOCKER.bot, status: "gone" }], memory: null }),
         })
         .answer("pulumi stack history", { status: 1, stderr: "error: no bucket" });
@@ -67,7 +60,7 @@ describe("commands that look", function () {
     });
 
     it("ends with 1 where the server cannot be asked", async () => {
-      project.answer("ssh report-status.sh", { status: 255, stderr: "ssh: Could not resolve hostname" });
+      project.answer("ssh check-health.sh", { status: 255, stderr: "ssh: Could not resolve hostname" });
       const { status, stderr } = await project.run(["status"]);
       assert.deepEqual(
         [status, stderr],
@@ -89,6 +82,14 @@ describe("commands that look", function () {
         .calls("pulumi stack history")
         .map(({ args }) => args[args.indexOf("--page-size") + 1]);
       assert.deepEqual(sizes, ["9", "11"]);
+    });
+
+    it("lets Pulumi ask the ssh-agent only where the stack has no key of its own", async () => {
+      project.answer("pulumi stack history", { talk: '[ -z "$SSH_AUTH_SOCK" ] && echo "[]"' });
+      const agent = { SSH_AUTH_SOCK: "/tmp/an-agent" };
+      assert.equal((await project.run(["history"], agent)).status, 1);
+      project.configure({ sshPrivateKey: { secure: "v1:AAAA:BBBB" } });
+      assert.equal((await project.run(["history"], agent)).status, 0);
     });
 
     it("prints them with their configuration, without secrets", async () => {
@@ -135,188 +136,6 @@ describe("commands that look", function () {
       const { status, stderr } = await project.run(["restart"]);
       assert.equal(status, 1);
       assert.match(stderr, /error: The restart failed: The bot did not come up\.$/);
-    });
-  });
-
-  describe("drift", () => {
-    const writes = () =>
-      project.calls("ssh install").map(({ command, stdin }) => [command.split("/").at(-1), stdin]);
-    beforeEach(() => {
-      project.answer("ssh check-files.sh", {}).answer("pulumi refresh", {}).answer("ssh install", {});
-    });
-
-    it("finds none on a server that is as the stack left it, and remembers that", async () => {
-      const { status, stdout } = await project.run(["drift"]);
-      assert.equal(status, 0);
-      assert.match(stdout, /^no drift/);
-      assert.ok(project.calls("pulumi refresh")[0]?.args.includes("--preview-only"));
-      const [[name, written] = [], ...more] = writes();
-      assert.deepEqual([name, more], ["drift.json", []]);
-      assert.equal((JSON.parse(written ?? "") as { drifted: boolean }).drifted, false);
-    });
-
-    it("names files that differ, and remembers since when for the next update", async () => {
-      project.answer("ssh check-files.sh", { stdout: "changed bin/x.sh\nmissing proxy/Caddyfile\n" });
-      const { status, stdout } = await project.run(["drift"]);
-      assert.equal(status, 2);
-      assert.match(stdout, /^changed bin\/x\.sh in \/home\/deploy\/hockey\nmissing proxy\/Caddyfile in /);
-      assert.match(stdout, /pulumi up/);
-      assert.deepEqual(
-        writes().map(([name]) => name),
-        ["damaged", "drift.json"],
-      );
-    });
-
-    it("shows what Pulumi finds", async () => {
-      project.answer("pulumi refresh", { status: 7, stdout: "~ docker:Container bot-container\n" });
-      const { status, stdout } = await project.run(["drift"]);
-      assert.equal(status, 2);
-      assert.match(
-        stdout,
-        /^~ docker:Container bot-container\n\n.*differ from the stack; .*\.\/delivery deploy/,
-      );
-      assert.match(writes()[0]?.[1] ?? "", /"drifted":true/);
-    });
-
-    it("shows all that Pulumi says where it cannot compare, the last line last", async () => {
-      project.answer("pulumi refresh", { status: 255, stdout: "Diagnostics:\n  one\n  two\n" });
-      const { stderr } = await project.run(["drift"]);
-      assert.equal(stderr, "Diagnostics:\n  one\nerror: Pulumi could not compare: two");
-    });
-
-    it("ends with 1 where Pulumi cannot compare, and remembers nothing", async () => {
-      project.answer("pulumi refresh", { status: 255, stderr: "error: no plugin" });
-      const { status, stderr } = await project.run(["drift"]);
-      assert.deepEqual([status, stderr], [1, "error: Pulumi could not compare: error: no plugin"]);
-      assert.deepEqual(writes(), []);
-    });
-
-    it("ends with 3 while an update has the stack", async () => {
-      project.lock({ pid: process.pid, hostname: hostname() });
-      const { status, stderr } = await project.run(["drift", "--wait", "0"]);
-      assert.equal(status, 3);
-      assert.match(stderr, /^error: The stack is locked by ann@/);
-      assert.deepEqual(project.called(), []);
-    });
-
-    it("finds the update's lock on a backend that Pulumi names itself", async () => {
-      project.lock({ pid: process.pid, hostname: hostname() });
-      const home = relative(userInfo().homedir, project.directory);
-      const backend = { url: `file://~/${home}/state?no_tmp_dir=true` };
-      project.answer("pulumi whoami", { stdout: JSON.stringify(backend) });
-      const { status } = await project.run(["drift", "--wait", "0"], { PULUMI_BACKEND_URL: undefined });
-      assert.equal(status, 3);
-    });
-
-    it("says so where the backend is out of reach", async () => {
-      project.answer("pulumi whoami", { status: 1, stderr: "error: no login" });
-      const { status, stderr } = await project.run(["drift"], { PULUMI_BACKEND_URL: undefined });
-      assert.deepEqual([status, stderr], [1, "error: Pulumi's backend is out of reach: error: no login"]);
-    });
-
-    it("takes no change of an update that began meanwhile for drift", async () => {
-      project.answer("ssh check-files.sh", { stdout: "changed bin/x.sh\n" });
-      project.answer("pulumi refresh", { talk: `${project.lockLater()}; exit 7` });
-      const { status } = await project.run(["drift", "--wait", "0"]);
-      assert.equal(status, 3);
-      assert.deepEqual(writes(), []);
-    });
-
-    it("counts an unfinished operation as an update where the backend shows no locks", async () => {
-      const pending = {
-        deployment: { pending_operations: [{ type: "creating", resource: { urn: "a::bot" } }] },
-      };
-      project.answer("pulumi stack export", { stdout: JSON.stringify(pending) });
-      const { status, stderr } = await project.run(["drift", "--wait", "0"], {
-        PULUMI_BACKEND_URL: "https://x",
-      });
-      assert.equal(status, 3);
-      assert.match(stderr, /The stack is locked by another update/);
-    });
-  });
-
-  describe("a stack", () => {
-    it("is the one that --stack or PULUMI_STACK names, else the only one", async () => {
-      project.write("Pulumi.other.yaml", project.read("Pulumi.test.yaml"));
-      for (const [args, env, title] of [
-        [["--stack", "other"], {}, "other"],
-        [[], { PULUMI_STACK: "other" }, "other"],
-        [["--stack", "test"], { PULUMI_STACK: "other" }, "test"],
-      ] as const) {
-        const { stdout } = await project.run(["status", ...args], env);
-        assert.match(stdout, new RegExp(`\\(stack ${title}\\)`));
-      }
-      const { status, stderr } = await project.run(["status"]);
-      assert.equal(status, 1);
-      assert.match(
-        stderr,
-        /^error: There are several stacks here \((other, test|test, other)\); name one with --stack\.$/,
-      );
-    });
-
-    it("must be there", async () => {
-      const { stderr } = await project.run(["status", "--stack", "none"]);
-      assert.equal(stderr, "error: There is no Pulumi.none.yaml; name a stack with --stack (here: test).");
-    });
-
-    /** How a command fails on a configuration with these changes. */
-    const refusal = async (changes: Record<string, unknown>, ...args: string[]) => {
-      project.configure(changes);
-      const { status, stdout, stderr } = await project.run(args.length > 0 ? args : ["status"]);
-      assert.deepEqual([status, stdout, project.called()], [1, "", []]);
-      return stderr;
-    };
-
-    it("must have a configuration without faults, before anything is asked for", async () => {
-      const verbs = "deploy,rollback,restart,history,status,drift,logs,backup,backups".split(",");
-      for (const verb of verbs) {
-        assert.equal(
-          await refusal({ name: "My Bot" }, verb),
-          "error: Pulumi.test.yaml: name: is not valid; it needs lower-case letters, digits, _ and -, starting with a letter, e.g. training_bot",
-        );
-      }
-    });
-
-    it("must have its secrets, and have them encrypted", async () => {
-      assert.match(
-        await refusal({ telegramToken: undefined }),
-        /^error: Pulumi\.test\.yaml: telegramToken: is missing; it needs the bot's token from @BotFather, e\.g\. .*$/,
-      );
-      assert.equal(
-        await refusal({ telegramToken: "123456789:AAFakeTokenForTestsOnly-0123456789ab" }),
-        "error: Pulumi.test.yaml: telegramToken: is stored in clear; set it again with `pulumi config set --secret telegramToken`",
-      );
-    });
-
-    it("is told all its faults at once, and the cause last", async () => {
-      assert.match(
-        await refusal({ secretKey: undefined, colour: "red", app: "/srv/bot" }),
-        /^ {2}app: is not valid; .*\n {2}secretKey: is missing; .*\n {2}colour: is not a key of this program; .*\nerror: Pulumi\.test\.yaml: The configuration has 3 faults; nothing was changed\.$/,
-      );
-    });
-
-    it("must have a file that is YAML", async () => {
-      project.write("Pulumi.test.yaml", "config:\n  hockey:app: [1\n");
-      const { status, stderr } = await project.run(["status"]);
-      assert.equal(status, 1);
-      assert.match(stderr, /^error: Pulumi\.test\.yaml is not valid YAML: .* at line \d+, column \d+\.$/);
-      project.write("Pulumi.test.yaml", "");
-      assert.match(
-        (await project.run(["status"])).stderr,
-        /^ {2}server: is missing; [^]*\nerror: .* 5 faults; /,
-      );
-    });
-
-    it("may have keys without the project's name, and objects as JSON, as Pulumi takes both", async () => {
-      const text = project.read("Pulumi.test.yaml");
-      project.write("Pulumi.test.yaml", text.replace("config:", "config:\n  proxy: '{\"port\": 8080}'"));
-      assert.equal((await project.run(["status"])).status, 0);
-      assert.match(project.calls("ssh report-status.sh")[0]?.command ?? "", /PUBLIC_PORT=8080/);
-      project.write("Pulumi.test.yaml", text.replace("config:", "config:\n  comit: x"));
-      assert.match(
-        (await project.run(["status"])).stderr,
-        /^error: .*: comit: is not a key of this program; /,
-      );
     });
   });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { FakeProject } from "../fake-tools.ts";
 import { answerRelease, history, NEW, OLD } from "../live-stack.ts";
+import { project, withProject } from "../project.ts";
 
 const RELEASES = [
   [NEW, "succeeded"],
@@ -11,32 +11,27 @@ const RELEASES = [
 ] as const;
 
 describe("rollback", function () {
-  this.timeout(60_000);
-  let project: FakeProject;
-
-  beforeEach(() => {
-    project = answerRelease(new FakeProject({ commit: NEW })).answer(
+  withProject(this, () =>
+    answerRelease(new FakeProject({ commit: NEW })).answer(
       "pulumi stack history",
       // When the command begins, under the update's lock, and when the update has ended.
       { stdout: history(...RELEASES) },
       { stdout: history(...RELEASES) },
       { stdout: history([OLD, "succeeded"], ...RELEASES) },
-    );
-  });
-  afterEach(() => {
-    project.close();
-  });
+    ),
+  );
 
   it("goes back to the release before the running one, with the configuration that it had", async () => {
     const { status, stdout, stderr } = await project.run(["rollback"]);
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, new RegExp(`^rolling test back to ${OLD}, live on 2026-01-19T00:00:00.000Z`));
     assert.match(stdout, /^rollback: a1a1a1a is live \(before: b2b2b2b\)/m);
-    const { config } = parse(project.read("Pulumi.test.yaml")) as { config: Record<string, unknown> };
+    const config = project.configured();
     assert.deepEqual(
       [config["hockey:commit"], config["hockey:app"]],
       [OLD, { repository: "/old", port: 4000 }],
     );
+    assert.ok(!project.called().includes("ssh backup-db.sh"), "no backup stands in its way");
     // Nothing is compared that need not be: a rollback is in a hurry.
     assert.ok(!project.calls("pulumi up")[0]?.args.includes("--refresh"));
     assert.ok(!project.called().includes("ssh find-commit.sh"));

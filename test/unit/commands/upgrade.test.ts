@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { parse } from "yaml";
-import { FakeProject } from "../fake-tools.ts";
-import { answerRelease, DOCKER, exported, OLD } from "../live-stack.ts";
+import { DOCKER, exported } from "../live-stack.ts";
+import { project, withProject } from "../project.ts";
 
 describe("database upgrade", function () {
-  this.timeout(60_000);
-  let project: FakeProject;
+  withProject(this);
 
   const NEW_VOLUME = `${DOCKER.data}_17`;
   /** The script on the server: which data it reports, and how it goes about a move. */
@@ -23,21 +21,14 @@ esac`,
   const MOVED = `echo 17 ${NEW_VOLUME} >moved`;
 
   beforeEach(() => {
-    project = answerRelease(new FakeProject({ commit: OLD }));
     const unprotected = { stdout: exported({ unprotected: true }) };
     project.answer("pulumi state unprotect", {
       talk: project.answerLater("pulumi stack export", unprotected),
     });
   });
-  afterEach(() => {
-    project.close();
-  });
 
   const upgrade = (...args: string[]) => project.run(["database", "upgrade", "17", ...args]);
-  const database = () =>
-    (parse(project.read("Pulumi.test.yaml")) as { config: Record<string, unknown> }).config[
-      "hockey:database"
-    ];
+  const database = () => project.configured()["hockey:database"];
 
   it("refuses a version that it does not know", async () => {
     const { status, stderr } = await project.run(["database", "upgrade", "99"]);

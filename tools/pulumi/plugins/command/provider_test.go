@@ -434,6 +434,18 @@ func TestAWrongKeyIsRefusedAfterTheAllowedAttempts(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatHasEndedIsNeededOnlyWithoutAnotherWayIn(t *testing.T) {
+	h, l := startHost(t), newLife(t, remoteCommand)
+	gone := filepath.Join(t.TempDir(), "gone")
+	t.Setenv("SSH_AUTH_SOCK", gone)
+	try := func(changes map[string]any) error {
+		return l.create(map[string]any{"connection": h.connection(changes), "create": "true"})
+	}
+	check(t, try(nil))
+	wantError(t, try(map[string]any{"privateKey": nil}), "dial unix "+gone)
+	wantError(t, try(map[string]any{"agentSocketPath": gone}), "dial unix "+gone)
+}
+
 func TestAProxyLeadsToTheHost(t *testing.T) {
 	h, proxy, l := startHost(t), startHost(t), newLife(t, remoteCommand)
 	check(t, l.create(map[string]any{

@@ -176,10 +176,13 @@ func (e *Endpoint) auth() ([]ssh.AuthMethod, error) {
 	}
 	if socket != "" {
 		conn, err := net.Dial("unix", socket)
-		if err != nil {
+		if err == nil {
+			methods = append(methods, ssh.PublicKeysCallback(agent.NewClient(conn).Signers))
+		} else if e.AgentSocketPath != nil || len(methods) == 0 {
 			return nil, err
 		}
-		methods = append(methods, ssh.PublicKeysCallback(agent.NewClient(conn).Signers))
+		// SSH_AUTH_SOCK outlives its agent in many shells. @pulumi/command 1.2.1 would fail there although it has a key; a
+		// login that works needs no agent.
 	}
 	return methods, nil
 }
