@@ -159,7 +159,10 @@ export class FakeServer extends TemporaryDirectory {
 
 const GATE = `
 gate_token=''
-hold_requests() { gate_token=1 && echo hold >>"$WORLD/log"; }
+hold_requests() {
+  if [[ -e $WORLD/deaf-proxy ]]; then refuse 'The proxy takes no commands.'; fi
+  gate_token=1 && echo hold >>"$WORLD/log"
+}
 close_again() { echo 'hold again' >>"$WORLD/log"; }
 open_gate() { echo open >>"$WORLD/log" && [[ ! -e $WORLD/no-proxy ]]; }
 `;
@@ -209,7 +212,11 @@ case "$1 $2" in
     case $1 in
       stop) look_up "\${!#}" && echo exited >"$at/status" ;;
       start) look_up "$2" && rm -f "$at/status" ;;
-      rename) look_up "$2" && printf %s "$3" >"$at/name" ;;
+      rename)
+        # Docker takes the name of a container that it makes before it shows the container.
+        if [[ -e taken ]] || look_up "$3"; then exit 1; fi
+        look_up "$2" && printf %s "$3" >"$at/name"
+        ;;
       rm)
         shift 2
         for one; do if look_up "$one"; then rm -r "$at"; fi; done

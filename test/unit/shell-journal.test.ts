@@ -14,15 +14,17 @@ describe("the journal of a change on the server", function () {
   const JOURNAL = () => join(directory, "backups", ".restore");
   const isThere = (path: string) => stat(path).then(Boolean, () => false);
 
+  const UNDO = () => `undo() {
+        had_reached stopping && cp ${directory}/before ${directory}/value
+        echo "undone while \${was[stage]}, \${was[old]}"
+      }`;
+
   /** A script with a change of one value in a file; a stage each, and then whatever comes. */
-  async function changing(rest: string): Promise<string> {
+  async function changing(rest: string, undo = UNDO()): Promise<string> {
     const path = join(directory, "change.sh");
     const script = `#!/usr/bin/env bash
       ${head()}
-      undo() {
-        had_reached stopping && cp ${directory}/before ${directory}/value
-        echo "undone while \${was[stage]}, \${was[old]}"
-      }
+      ${undo}
       old=$(cat ${directory}/before)
       use_journal restore old
       if [[ \${2-} == watch ]]; then watch; exit; fi
@@ -69,6 +71,18 @@ describe("the journal of a change on the server", function () {
     assert.equal(stdout, "undone while stopping, as it was");
     assert.equal(await value(), "as it was");
     assert.equal(await isThere(JOURNAL()), false);
+  });
+
+  it("is undone by the watcher where something of that fails in the script", async () => {
+    const once = `undo() {
+        if mkdir ${directory}/tried; then false; touch ${directory}/went-on; fi
+        cp ${directory}/before ${directory}/value
+      }`;
+    const { status } = await run(await changing("exit 7", once));
+    assert.equal(status, 1);
+    for (let tries = 0; (await isThere(JOURNAL())) && tries < 80; tries += 1) await sleep(100);
+    assert.equal(await value(), "as it was");
+    assert.equal(await isThere(join(directory, "went-on")), false);
   });
 
   it("is undone by the watcher when the script is killed", async () => {

@@ -134,6 +134,26 @@ describe("a swap of the bot's container", function () {
     assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
   });
 
+  it("has it run again although Docker still makes the new one, for a caller that is gone", async () => {
+    await swap("begin", { MAKE_SECONDS: "600" });
+    server.write("taken", "");
+    await swap("abandon");
+    await server.sh(`until grep -qx 'rename old ${BOT}' "$WORLD/log"; do sleep 0.02; done`);
+    await server.put("new", { name: BOT });
+    await server.sh('rm "$WORLD/taken"');
+    await swap("verdict");
+    assert.deepEqual([server.named(BOT), server.named(`${BOT}_before`), isOver()], ["old", undefined, true]);
+    assert.deepEqual(server.log().slice(-5), ["rm --force new", ...PUT_BACK]);
+  });
+
+  it("has it run again where the proxy takes no commands", async () => {
+    await swap("begin");
+    server.write("deaf-proxy", "");
+    await server.put("new", { name: BOT, answers: [200, 503] });
+    await swap("verdict");
+    assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
+  });
+
   it("leaves the first bot of a stack as it is, to be looked at", async () => {
     await server.sh("docker rm --force old");
     await swap("begin");

@@ -154,41 +154,67 @@ renew_password() {
 # --- the way back
 
 # Has the old container run again: put_back REASON. Where there is none, the new one stays as it is, to be looked at.
-# Requests wait meanwhile, so Docker is called no more often than needed.
+# Requests wait meanwhile, so Docker is called no more often than needed. What Docker refuses is tried again: it may still
+# be making a container for a caller that is gone, which has the bot's name long before it shows.
 put_back() {
-  if ! look_at "$BOT"; then
-    await_docker
-    look_at "$BOT" || id=''
-  fi
+  local deadline=$((SECONDS + HOLD_SECONDS))
   if [[ -z $old ]]; then
+    find_bot
     write_verdict failed "$1"
   else
     hold_again
-    if [[ $id != "$old" ]]; then
-      if [[ -n $id ]]; then
-        write_verdict failed "$1"
-        # One that is alive may finish what it does, if it has ever answered. One that has ended is begun anew by Docker
-        # again and again.
-        if [[ -z $ended && -n $answered ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
-        docker rm --force "$id" >/dev/null
-      fi
-      docker rename "$old" "$BOT"
-      if [[ -n $renewed ]]; then restore_password; fi
-    fi
-    docker start "$old" >/dev/null
+    until start_old "$1"; do
+      await_docker
+      has_container "$old" || break
+      ((SECONDS < deadline)) || leave_to_others
+      sleep "$LOOK_PAUSE"
+    done
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
   fi
   open_gate || say "the proxy does not answer"
   end
 }
 
+# Fills `id` with that of the container with the bot's name; empty where none has it.
+find_bot() {
+  if ! look_at "$BOT"; then
+    await_docker
+    look_at "$BOT" || id=''
+  fi
+}
+
+# Starts the old container under its name, in the place of a new one: start_old REASON. Fails where Docker refuses any of it.
+start_old() {
+  find_bot
+  if [[ $id != "$old" ]]; then
+    if [[ -n $id ]]; then
+      write_verdict failed "$1"
+      # One that is alive may finish what it does, if it has ever answered. One that has ended is begun anew by Docker
+      # again and again.
+      if [[ -z $ended && -n $answered ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
+      docker rm --force "$id" >/dev/null || return 1
+    fi
+    docker rename "$old" "$BOT" || return 1
+    if [[ -n $renewed ]]; then restore_password; fi
+  fi
+  docker start "$old" >/dev/null
+}
+
+# The journal stays, for the next one who has the lock.
+leave_to_others() {
+  trap - EXIT
+  say "the old container cannot be started"
+  exit 1
+}
+
 # Closes the gate that was opened for a bot that failed then. With one that is dead, nothing is in flight.
 hold_again() {
   if [[ -z $opened ]]; then return 0; fi
   if [[ -n $gate_token && -n $ended ]]; then
-    close_again
+    close_again || true
   else
-    hold_requests
+    # With a proxy that takes no commands the old one runs again all the same.
+    (hold_requests) || true
   fi
 }
 

@@ -116,7 +116,11 @@ finish() {
   trap '' INT TERM HUP
   if ((status != 0)); then
     if declare -F on_failure >/dev/null; then on_failure; fi
-    if [[ -n $must_undo ]]; then (recover) || status=1; fi
+    if [[ -n $must_undo ]]; then
+      # In a process of its own, which ends at the first failure: behind `||` or `if` bash would go on. The watcher tries again.
+      recover &
+      wait "$!" || status=1
+    fi
   fi
   dismiss_watcher
   rm -rf "$scratch"
