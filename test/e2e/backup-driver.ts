@@ -2,13 +2,11 @@ import assert from "node:assert/strict";
 import { settingsOnServer } from "../../infra/components/Backups.ts";
 import { serverExec } from "../../sandbox/server.ts";
 import { rawConfig, settings } from "../unit/fixtures.ts";
-import { BotDriver } from "./bot-driver.ts";
+import { BotDriver, HOME, SETTINGS } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { createWorld, up, type World } from "./world.ts";
 
-export const HOME = "/home/deploy/hockey";
 export const BACKUPS = "/home/deploy/backups";
-export const SETTINGS = `${HOME}/backups/settings`;
 export const BACKUP = `${HOME}/bin/backup-db.sh ${SETTINGS}`;
 export const RESTORE_DB = `${HOME}/bin/restore-db.sh ${SETTINGS}`;
 /** A restore of a backup, by its name or latest; options follow. */

@@ -6,15 +6,14 @@ import {
   BACKUPS,
   bot,
   cron,
-  HOME,
   type Line,
   restore,
   RESTORE_DB,
-  SETTINGS,
   withBackups,
   withCleanTests,
   world,
 } from "./backup-driver.ts";
+import { HOME, SETTINGS } from "./bot-driver.ts";
 
 /** Milliseconds. */
 const DAY = 86_400_000;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BACKUP, BACKUPS, bot, HOME, withBackups, world } from "./backup-driver.ts";
+import { BACKUP, BACKUPS, bot, withBackups, world } from "./backup-driver.ts";
+import { HOME } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { up } from "./world.ts";
 

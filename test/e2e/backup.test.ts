@@ -3,7 +3,6 @@ import {
   BACKUP,
   BACKUPS,
   bot,
-  HOME,
   type Line,
   restore,
   RESTORE_DB,
@@ -11,6 +10,7 @@ import {
   withCleanTests,
   world,
 } from "./backup-driver.ts";
+import { HOME } from "./bot-driver.ts";
 
 describe("backups", function () {
   withBackups(this, "backup");

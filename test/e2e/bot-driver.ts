@@ -9,6 +9,10 @@ import { failures, type Seen, startLoad } from "./load.ts";
 import { operate } from "./operator.ts";
 import type { World } from "./world.ts";
 
+/** The stack's directory on the server, and what it writes there for the scripts. */
+export const HOME = "/home/deploy/hockey";
+export const SETTINGS = `${HOME}/backups/settings`;
+
 /** The containers of a stack, in order. */
 export const CONTAINERS = ["training_bot", "training_bot_db", "training_bot_proxy"];
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { BACKUPS, bot, HOME, restore, RESTORE_DB, SETTINGS, withBackups } from "./backup-driver.ts";
+import { BACKUPS, bot, restore, RESTORE_DB, withBackups } from "./backup-driver.ts";
+import { HOME, SETTINGS } from "./bot-driver.ts";
 
 describe("a restore of what is not its own", function () {
   withBackups(this, "dumps");

@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rebootServer } from "../../sandbox/server.ts";
-import {
-  BACKUP,
-  BACKUPS,
-  bot,
-  cron,
-  HOME,
-  restore,
-  RESTORE_DB,
-  withBackups,
-  world,
-} from "./backup-driver.ts";
+import { BACKUP, BACKUPS, bot, cron, restore, RESTORE_DB, withBackups, world } from "./backup-driver.ts";
+import { HOME } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 
 const READY =

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { pulumiOk } from "../../sandbox/stack.ts";
-import { BotDriver } from "./bot-driver.ts";
+import { BotDriver, HOME, SETTINGS } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 
-export const HOME = "/home/deploy/hockey";
 export const BACKUPS = "/home/deploy/backups";
-const SETTINGS = `${HOME}/backups/settings`;
 export const OWN = `${HOME}/bin/own-database.sh ${SETTINGS} own`;
 export const BACKUP = `${HOME}/bin/backup-db.sh ${SETTINGS}`;
 export const RESTORE = `${HOME}/bin/restore-db.sh ${SETTINGS} restore --yes`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadImages } from "../../sandbox/server.ts";
-import { assertUnnoticed } from "./bot-driver.ts";
-import { BACKUP, BACKUPS, HOME, OWN, RESTORE, RoleDriver } from "./role-driver.ts";
+import { assertUnnoticed, HOME } from "./bot-driver.ts";
+import { BACKUP, BACKUPS, OWN, RESTORE, RoleDriver } from "./role-driver.ts";
 import { createWorld, unchanged, up, type World } from "./world.ts";
 
 describe("the database's role", function () {

@@ -7,13 +7,12 @@ import { pulumi } from "../../sandbox/stack.ts";
 import { userDirectory } from "../../operator/pulumi-home.ts";
 import { Receiver } from "../unit/receiver.ts";
 import type { Run } from "./act.ts";
+import { HOME, SETTINGS } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { KEY_FILE } from "./github-driver.ts";
 import { SecretSearch } from "./secret-search.ts";
 import { BOT, INFRA, STACK_FILE, WorkflowDriver } from "./workflow-driver.ts";
 
-const HOME = "/home/deploy/hockey";
-const SETTINGS = `${HOME}/backups/settings`;
 const NOTE_START = join(import.meta.dirname, "note-start.sh");
 /** The programs that the project starts on this machine; on a server all are watched. */
 const STARTED_HERE = ["bash", "docker", "env", "git", "node", "pulumi", "ssh", "ssh-add", "ssh-agent"];

@@ -5,10 +5,10 @@ import { MAY_BE_SECRET, SECRET_KEYS } from "../../infra/model/schema.ts";
 import { archive } from "../../infra/server-files.ts";
 import { run } from "../../sandbox/docker.ts";
 import { serverExec } from "../../sandbox/server.ts";
+import { HOME } from "./bot-driver.ts";
 import type { SecretSearch } from "./secret-search.ts";
 import { SentinelDriver } from "./sentinel-driver.ts";
 
-const HOME = "/home/deploy/hockey";
 /** All that is on a server's disks and in its memory as files. */
 const DISKS = ["boot", "etc", "home", "media", "mnt", "opt", "root", "run", "srv", "tmp", "usr", "var"];
 const EVERYWHERE = [...DISKS.map((name) => `/${name}`), "/dev/shm"];

@@ -5,7 +5,7 @@ import { readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker.ts";
 import { cutConnections, rebootServer } from "../../sandbox/server.ts";
-import { assertUnnoticed, BotDriver, CONTAINERS } from "./bot-driver.ts";
+import { assertUnnoticed, BotDriver, CONTAINERS, HOME, SETTINGS } from "./bot-driver.ts";
 import { eventually } from "./eventually.ts";
 import { createWorld, unchanged, up, type World } from "./world.ts";
 
@@ -196,6 +196,23 @@ describe("a swap that is broken off", () => {
       });
     }
   }
+
+  it("while Docker still makes the new container is not noticed", async () => {
+    const good = await bot.running();
+    // Docker copies what the image has there into the new volume, and shows the container only then.
+    const make =
+      "docker create --name training_bot --volume late:/usr $(docker inspect --format '{{.Image}}' training_bot_before)";
+    const untilBegun = "for i in $(seq 500); do docker volume inspect late && break; sleep 0.01; done";
+    const swap = `env SETTINGS=${SETTINGS} ${HOME}/bin/swap-bot.sh`;
+    const seen = await bot.during("a container that comes late", async () => {
+      await bot.sh(`${swap} begin; ${make} & ${untilBegun}; ${swap} abandon; wait`);
+      await serves();
+    });
+    await bot.sh("docker volume rm late");
+    assertUnnoticed(seen, { doubled: 1 });
+    assert.equal(await bot.running(), good);
+    assert.ok(await unchanged(world.stack));
+  });
 
   it("because Docker refuses the new container lets requests in at once, also for `pulumi up`", async () => {
     const file = join(world.stack.project, "infra", "components", "Bot.ts");

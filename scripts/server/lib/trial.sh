@@ -38,20 +38,26 @@ make_throwaway() {
     -c wal_level=minimal -c max_wal_senders=0 -c max_parallel_maintenance_workers=0
 }
 
-# Begins that beside the dump, which takes as long.
+# Makes its database as soon as it answers. It is asked from inside: each start of docker's command would take as long as
+# PostgreSQL itself.
+make_trial_database() {
+  # shellcheck disable=SC2016 # for the shell in the container
+  local make='until pg_isready -q --username="$POSTGRES_USER" --dbname=postgres; do sleep 0.05; done; exec createdb --username="$POSTGRES_USER" "$POSTGRES_DB"'
+  timeout "${setting[readySeconds]}" docker exec "$(throwaway)" sh -c "$make" || refuse "the throwaway PostgreSQL did not start."
+}
+
+# Begins all that beside the dump, which takes as long.
 begin_throwaway() {
-  make_throwaway 2>"$scratch/throwaway" &
+  {
+    make_throwaway
+    make_trial_database
+  } 2>"$scratch/throwaway" &
   starting=$!
 }
 
-# It is asked from inside: each start of docker's command would take as long as PostgreSQL itself.
 await_throwaway() {
-  # shellcheck disable=SC2016 # for the shell in the container
-  local make_database='until pg_isready -q --username="$POSTGRES_USER" --dbname=postgres; do sleep 0.05; done; exec createdb --username="$POSTGRES_USER" "$POSTGRES_DB"'
   wait "$starting" ||
     refuse "The backup could not be verified: $(tail -n 1 "$scratch/throwaway") The backup was kept."
-  timeout "${setting[readySeconds]}" docker exec "$(throwaway)" sh -c "$make_database" ||
-    refuse "The backup could not be verified: the throwaway PostgreSQL did not start. The backup was kept."
   superusers[$(throwaway)]=${setting[user]}
 }
 
