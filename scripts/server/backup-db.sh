@@ -116,9 +116,9 @@ dump() {
 # Dumps the database to FILE.partial and fills `contents` and `digest`, which the trial restore must give again, and `less`.
 take_dump() {
   local partial=$1 tables before began=$SECONDS
-  open_snapshot
   check_disk
   begin_throwaway
+  open_snapshot
   name=${setting[database]}_$(date -u +%F_%H%M%S).sql.gz
   ask "$PINNED $SEQUENCES; RESET ALL;"
   before=$answer

@@ -2,7 +2,7 @@ import { initStack, pulumiOk, randomToken, type Stack } from "../../sandbox/stac
 import type { Bench } from "./bench.ts";
 import type { Command } from "./flow.ts";
 import { since } from "./measure.ts";
-import { delivery, pulumi } from "./ours.ts";
+import { delivery, deployment, pulumi } from "./ours.ts";
 import { must } from "./perform.ts";
 import type { Growth } from "./results.ts";
 import { median, rounded } from "./statistics.ts";
@@ -29,7 +29,7 @@ async function measureSize(bench: Bench, bots: [Stack, ...Stack[]], rounds: numb
     one.push(...each);
     all.push(each.reduce((sum, value) => sum + value));
     const { commit } = await bench.commit(`Change ${all.length} of one among ${bots.length}`);
-    change.push(await timed(delivery({ stack: bots[0] }, "deploy", commit)));
+    change.push(await timed(deployment({ stack: bots[0] }, commit)));
   }
   return {
     bots: bots.length,

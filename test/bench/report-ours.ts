@@ -79,6 +79,17 @@ A server with one bot, its database and its proxy, idle for ${seconds} s: everyt
 the health checks of all three containers, and ${off} % without them.`;
 }
 
+export function backup({ backup: measured }: Results): string {
+  if (measured === undefined) return "";
+  const { withBackup, without, processor, rounds } = measured;
+  return `## What the backup before a release costs
+
+A release of the sample bot takes ${withBackup} s with a backup that is restored for a trial before the old bot stops, and ${without} s
+with \`--no-backup\`: ${(withBackup - without).toFixed(1)} s more, in which the old bot serves (start to exit, medians of ${rounds.length} rounds in turn on ${processor},
+load average ${range(rounds.map(({ load }) => load))}). Here the server and the command share two cores. A large database takes longer; a release waits
+60 s at most.`;
+}
+
 export function push({ push: measured }: Results): string {
   if (measured === undefined) return "";
   const { ours, seed, rounds } = measured;

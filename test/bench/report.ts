@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { plot } from "./plot.ts";
 import { QUOTED } from "./quoted.ts";
-import { growth, idle, looks, push, waterfall } from "./report-ours.ts";
+import { backup, growth, idle, looks, push, waterfall } from "./report-ours.ts";
 import { range, table } from "./report-table.ts";
 import { better, broken, releases } from "./report-ways.ts";
 import { BOTS, type Results } from "./results.ts";
@@ -25,6 +25,7 @@ export async function report(results: Results): Promise<string> {
     ...BOTS.map((bot) => releases(results, bot)),
     ...[broken(results), better(results), waterfall(results), looks(results), growth(results), idle(results)],
     push(results),
+    backup(results),
     ...[quoted(), HOW],
   ];
   const text = parts.filter(Boolean).join("\n\n");
@@ -92,8 +93,8 @@ Docker Engine.
 - **Swarm**: \`git pull\`, \`docker build\` with the cache and \`docker service update\` in a Swarm of one node, which rolls back by itself. In
   front is a Caddy that asks Swarm's DNS for healthy tasks and holds requests while there is none
   ([swarm/](../test/bench/swarm)). A rollback updates to the earlier image.
-- **This project**: \`./delivery deploy HASH\`, \`./delivery rollback\`, \`./delivery restart\`; with the image built on the way, and with an
-  image that is there when the command starts.
+- **This project**: \`./delivery deploy HASH --no-backup\`, since none of the others makes a backup, \`./delivery rollback\`,
+  \`./delivery restart\`; with the image built on the way, and with an image that is there when the command starts.
 - **docker run by hand**: \`docker rm -f\` and \`docker run\` of an image that exists already ([floor.sh](../test/bench/floor.sh)):
   no build, no graceful stop of the old bot, no health check.
 

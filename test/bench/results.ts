@@ -108,6 +108,15 @@ const Pushed = z.strictObject({ load: z.number().nonnegative(), ours: seconds, s
 const Push = Pushed.omit({ load: true }).extend({ ...measured, rounds: z.array(Pushed).min(1) });
 export type Push = z.infer<typeof Push>;
 
+const Backed = z.strictObject({ load: z.number().nonnegative(), withBackup: seconds, without: seconds });
+/** A release of the sample bot with a verified backup before it and without one, until its command ends. */
+const Backup = Backed.omit({ load: true }).extend({
+  ...measured,
+  processor: z.string(),
+  rounds: z.array(Backed).min(1),
+});
+export type Backup = z.infer<typeof Backup>;
+
 const Timeline = z.strictObject({
   answers: seconds,
   ends: seconds,
@@ -141,6 +150,7 @@ export const Results = z.strictObject({
   growth: z.array(Growth),
   idle: Idle.optional(),
   push: Push.optional(),
+  backup: Backup.optional(),
   /** Of the sample bot. */
   timeline: z.partialRecord(flow, Timeline),
 });

@@ -4,6 +4,7 @@ import { hideBin } from "yargs/helpers";
 import { docker } from "../../sandbox/docker.ts";
 import type { Visit } from "../e2e/load.ts";
 import { ansibleFlow, ansibleVersions } from "./ansible.ts";
+import { measureBackup } from "./backup.ts";
 import { type Bench, type Commit, createBench } from "./bench.ts";
 import { measureBroken } from "./broken.ts";
 import { composeFlow } from "./compose.ts";
@@ -32,7 +33,7 @@ import { type Figures, middle, summarize, tidy } from "./statistics.ts";
 import { swarmFlow } from "./swarm.ts";
 import { timeline } from "./timeline.ts";
 
-const PARTS = ["sample", "sampleBroken", "heavy", "heavyBroken", "idle", "growth", "push"] as const;
+const PARTS = ["sample", "sampleBroken", "heavy", "heavyBroken", "idle", "growth", "push", "backup"] as const;
 type Part = (typeof PARTS)[number];
 
 const makers: Record<FlowName, (bench: Bench) => Flow> = {
@@ -156,9 +157,15 @@ async function keepTimeline(name: FlowName, rounds: { round: Round; visits: Visi
 
 /** Every part has a server of its own, on which nothing is left of another one. */
 async function withBench<T>(bot: BotName, action: (bench: Bench) => Promise<T>): Promise<T> {
+  return onServer(bot, async (bench) => {
+    await mergeResults({ machine: await describeMachine(bench) });
+    return action(bench);
+  });
+}
+
+async function onServer<T>(bot: BotName, action: (bench: Bench) => Promise<T>): Promise<T> {
   const bench = await createBench(bot);
   try {
-    await mergeResults({ machine: await describeMachine(bench) });
     return await action(bench);
   } finally {
     await bench.close();
@@ -203,6 +210,11 @@ async function main(options: Options): Promise<void> {
     });
   }
   if (parts.includes("push")) await mergeResults({ push: await measurePush(rounds) });
+  if (parts.includes("backup")) {
+    await onServer("sample", async (bench) => {
+      await mergeResults({ backup: await measureBackup(bench, rounds) });
+    });
+  }
   await writeReport(await readResults());
   if (failed.length > 0) throw new Error(`not measured: ${failed.join("; ")}`);
 }

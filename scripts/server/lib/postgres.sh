@@ -15,10 +15,12 @@ readonly OWN_TABLES="schemaname !~ '^pg_' AND schemaname <> 'information_schema'
 # The names of the superusers, by container.
 declare -A superusers=()
 
-# Fills in the superuser's name: find_superuser CONTAINER. Until own-database.sh has been there, that is the bot's role.
+# The role with this number. Until own-database.sh has been there, that is the bot's.
+readonly SUPERUSER="(SELECT rolname FROM pg_roles WHERE oid = 10)"
+
+# Fills in the superuser's name: find_superuser CONTAINER.
 find_superuser() {
-  superusers[$1]=$(docker exec --env PGOPTIONS="$SAFELY" "$1" \
-    psql -XqAt -U "${setting[user]}" -d postgres -c "SELECT rolname FROM pg_roles WHERE oid = 10") ||
+  superusers[$1]=$(docker exec --env PGOPTIONS="$SAFELY" "$1" psql -XqAt -U "${setting[user]}" -d postgres -c "SELECT $SUPERUSER") ||
     refuse "PostgreSQL in $1 does not let the role ${setting[user]} in (the reason stands above); see \`docker logs $1\`."
 }
 
@@ -54,16 +56,21 @@ psql_variable() {
   printf "\\set %s '%s'\n" "$1" "$(sed "s/\\\\/&&/g; s/'/''/g" <<<"$2")"
 }
 
-# Waits until PostgreSQL answers, and finds its superuser: wait_ready CONTAINER SECONDS. It asks over TCP: while the image
-# makes the database, PostgreSQL answers on its socket already. Without a database that is there, PostgreSQL would log each
-# question as a fault.
+# Waits until PostgreSQL answers, and finds its superuser and the size of the database in `database_mb`: wait_ready
+# CONTAINER SECONDS. It asks over TCP: while the image makes the database, PostgreSQL answers on its socket already. Without
+# a database that is there, PostgreSQL would log each question as a fault. All in one go, as to begin it takes longer than
+# the answers.
+# shellcheck disable=SC2016 # for the shell in the container
+readonly READY='pg_isready -q -h 127.0.0.1 -U "$0" -d postgres' ASK='exec psql -XqAt -U "$0" -d postgres -c "$1"'
 wait_ready() {
-  local container=$1 deadline=$((SECONDS + $2))
-  until docker exec "$container" pg_isready -q -h 127.0.0.1 -U "${setting[user]}" -d postgres 2>/dev/null; do
+  local container=$1 deadline=$((SECONDS + $2)) facts
+  local mb="(SELECT pg_database_size(oid) / 1048576 + 1 FROM pg_database WHERE datname = '${setting[database]}')"
+  until facts=$(docker exec --env PGOPTIONS="$SAFELY" "$container" sh -c "$READY && $ASK" "${setting[user]}" "SELECT $mb, $SUPERUSER" 2>/dev/null); do
+    if docker exec "$container" sh -c "$READY" "${setting[user]}" 2>/dev/null; then find_superuser "$container"; fi
     ((SECONDS < deadline)) || return 1
     sleep 0.2
   done
-  find_superuser "$container"
+  database_mb=${facts%%|*} superusers[$container]=${facts#*|}
 }
 
 # The same for the live container, or the script ends.

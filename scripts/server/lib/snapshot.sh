@@ -20,8 +20,6 @@ open_snapshot() {
   from_session=${SESSION[0]} to_session=${SESSION[1]}
   ask "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot();"
   snapshot=$answer
-  ask "SELECT pg_database_size(current_database()) / 1048576 + 1;"
-  database_mb=$answer
   ask "SHOW server_version;"
   version=${answer%% *}
   ask "SELECT count(*) FROM pg_tables WHERE $OWN_TABLES;"
