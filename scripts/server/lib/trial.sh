@@ -50,7 +50,7 @@ make_fresh_image() {
   image=$name:${setting[user]}-${base:7:12}
   if docker image inspect "$image" >/dev/null 2>&1; then return 0; fi
   run_isolated "$name" "${setting[databaseMemory]}" --user postgres --entrypoint sh "$base" -c "$make" "$FRESH_DIRECTORY"
-  [[ $(docker wait "$name") == 0 ]] || refuse "$(docker logs --tail 1 "$name" 2>&1)."
+  [[ $(docker wait "$name") == 0 ]] || refuse "$(docker logs --tail 1 "$name" 2>&1 | redact)."
   docker commit "$name" "$image" >/dev/null
   remove_throwaway
   # Those for earlier images.
