@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The trial restore of a backup, in a PostgreSQL of the live one's image that has no network and is thrown away. Needs
-# lib/postgres.sh and lib/contents.sh; `starting` is the script's.
+# lib/postgres.sh, lib/contents.sh and lib/redact.sh; `starting` is the script's.
 # shellcheck disable=SC2034,SC2154 # shared with the script and the other files here
 
 # A trial restore up to this size happens in memory, if the server has twice that to spare; else on disk.
