@@ -22,6 +22,7 @@ source "${BASH_SOURCE[0]%/*}/lib/redact.sh"
 source "${BASH_SOURCE[0]%/*}/lib/health.sh"
 source "${BASH_SOURCE[0]%/*}/lib/standstill.sh"
 source "${BASH_SOURCE[0]%/*}/lib/spare.sh"
+source "${BASH_SOURCE[0]%/*}/lib/leftovers.sh"
 source "${BASH_SOURCE[0]%/*}/lib/guard.sh"
 
 begin() {

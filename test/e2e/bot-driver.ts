@@ -68,6 +68,27 @@ export class BotDriver {
     return (await this.world.onServer("docker", "ps", "--all", "--format", "{{.Names}}")).split("\n").sort();
   }
 
+  /** What the server shows of a bot that does not serve, however much is wrong there. */
+  async situation(): Promise<string> {
+    const { output } = await this.attempt(
+      `set -x
+      date
+      docker ps --all --no-trunc
+      docker inspect training_bot training_bot_before
+      docker logs --tail 30 training_bot
+      docker logs --tail 30 training_bot_db
+      docker logs --tail 30 training_bot_proxy
+      docker network inspect bot_network
+      docker exec training_bot_proxy ls /gate
+      head ${HOME}/swap/*
+      ctr --namespace moby tasks list
+      ps axf -o pid,lstart,args
+      journalctl --unit docker --lines 300 --no-pager`,
+      "root",
+    );
+    return output;
+  }
+
   /** When a container was started last. */
   startedAt(container = "training_bot"): Promise<string> {
     return this.world.onServer("docker", "inspect", "-f", "{{.State.StartedAt}}", container);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../sandbox/docker.ts";
@@ -69,13 +70,20 @@ describe("a swap that is broken off", () => {
   const untilMoment = (moment: Moment) =>
     bot.sh(`for i in $(seq 2000); do if ${MOMENTS[moment]}; then exit; fi; sleep 0.01; done; exit 1`, "root");
 
-  const start = (commit: string): ChildProcess =>
-    spawn("./delivery", ["deploy", commit], {
+  /** What the last deploy that was started says. */
+  const log = () => join(world.directory, "deploy.log");
+
+  const start = (commit: string): ChildProcess => {
+    const output = openSync(log(), "w");
+    const command = spawn("./delivery", ["deploy", commit], {
       cwd: world.stack.project,
       env: { ...process.env, ...world.stack.env, PULUMI_STACK: "test" },
-      stdio: "ignore",
+      stdio: ["ignore", output, output],
       detached: true,
     });
+    closeSync(output);
+    return command;
+  };
 
   /** The processes of this machine. */
   async function processes(): Promise<{ pid: number; ppid: number; args: string }[]> {
@@ -115,12 +123,17 @@ describe("a swap that is broken off", () => {
 
   /** The bot answers, one container of it, and nothing of the swap is left. */
   async function serves(): Promise<void> {
-    await eventually(async () => (await bot.health()).status === "ok", "a bot that serves", SECONDS);
-    await eventually(
-      async () => (await bot.containers()).join() === CONTAINERS.join(),
-      "one bot and nothing of the swap",
-      SECONDS,
-    );
+    try {
+      await eventually(async () => (await bot.health()).status === "ok", "a bot that serves", SECONDS);
+      await eventually(
+        async () => (await bot.containers()).join() === CONTAINERS.join(),
+        "one bot and nothing of the swap",
+        SECONDS,
+      );
+    } catch (error) {
+      const said = await readFile(log(), "utf8").catch(() => "");
+      throw new Error([(error as Error).message, said, await bot.situation()].join("\n"), { cause: error });
+    }
   }
 
   /** The next deploy finishes the work. */
@@ -211,6 +224,26 @@ describe("a swap that is broken off", () => {
     await bot.sh("docker volume rm late");
     assertUnnoticed(seen, { doubled: 1 });
     assert.equal(await bot.running(), good);
+    assert.ok(await unchanged(world.stack));
+  });
+
+  it("because Docker forgets the new container leaves one bot that serves, and no other process", async () => {
+    const good = await bot.running();
+    const swap = `env SETTINGS=${SETTINGS} ${HOME}/bin/swap-bot.sh`;
+    const make =
+      "docker run --detach --name training_bot --network bot_network --entrypoint sleep $(docker inspect --format '{{.Image}}' training_bot_before) 600";
+    const id = (await bot.sh(`${swap} begin; ${make}`)).trim();
+    // So it is left by a daemon that ends before it has noted what it has started. One that is killed starts nothing again.
+    await bot.sh(
+      `pkill -KILL -x dockerd
+      sed -i 's/"Running":true/"Running":false/' /var/lib/docker/containers/${id}/config.v2.json
+      systemctl restart docker
+      docker start training_bot_db training_bot_proxy`,
+      "root",
+    );
+    await serves();
+    assert.equal(await bot.running(), good);
+    assert.equal(await bot.sh(`grep -ls ${id} /proc/[0-9]*/cgroup || true`), "");
     assert.ok(await unchanged(world.stack));
   });
 

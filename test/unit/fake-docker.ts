@@ -58,6 +58,8 @@ export class FakeServer extends TemporaryDirectory {
     cpSync(SERVER_SCRIPTS, join(this.directory, "scripts"), { recursive: true });
     // What the gate does in the proxy is the end-to-end tests' part.
     this.write("scripts/lib/gate.sh", GATE);
+    const leftovers = this.read("scripts/lib/leftovers.sh");
+    this.write("scripts/lib/leftovers.sh", leftovers.replaceAll("/proc/", `${this.directory}/proc/`));
     writeFileSync(join(this.directory, "bin/docker"), DOCKER, { mode: 0o755 });
     this.write("log", "");
   }
@@ -76,6 +78,11 @@ export class FakeServer extends TemporaryDirectory {
     const whole = join(this.directory, "containers", id);
     rmSync(whole, { recursive: true, force: true });
     renameSync(join(this.directory, "made"), whole);
+  }
+
+  /** Has Docker forget a process of a container. */
+  forget(id: string): void {
+    this.write("proc/4711/cgroup", `0::/system.slice/docker-${id}.scope\n`);
   }
 
   private startProcess(): number {
@@ -195,6 +202,11 @@ status() {
 }
 case "$1 $2" in
   'container inspect')
+    # Of the proxy, which is no container here.
+    if [[ $4 == '{{.Image}}' ]]; then
+      echo "image of $5"
+      exit
+    fi
     look_up "\${!#}" || exit
     case $* in
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/oom") $(<"$at/address")" ;;
@@ -204,6 +216,12 @@ case "$1 $2" in
     esac
     ;;
   'logs --tail') look_up "$4" && echo "$(<"$at/log")" ;;
+  'run '*)
+    pattern=\${!#}
+    pattern=\${pattern#*]}
+    echo "end what is left of \${pattern%%(*}" >>log
+    rm -r proc
+    ;;
   'exec -i') cat >>psql ;;
   'exec --env') echo postgres ;;
   'exec '*) [[ -e ready ]] ;;
@@ -211,7 +229,11 @@ case "$1 $2" in
     echo "$*" >>log
     case $1 in
       stop) look_up "\${!#}" && echo exited >"$at/status" ;;
-      start) look_up "$2" && rm -f "$at/status" ;;
+      start)
+        # The name of the process is taken.
+        if grep -qs "docker-$2.scope" proc/*/cgroup; then exit 1; fi
+        look_up "$2" && rm -f "$at/status"
+        ;;
       rename)
         # Docker takes the name of a container that it makes before it shows the container.
         if [[ -e taken ]] || look_up "$3"; then exit 1; fi

@@ -146,6 +146,33 @@ describe("a swap of the bot's container", function () {
     assert.deepEqual(server.log().slice(-5), ["rm --force new", ...PUT_BACK]);
   });
 
+  it("ends what Docker has forgotten of the new one, which has the address of the old one", async () => {
+    await swap("begin", { MAKE_SECONDS: "600" });
+    await server.put("new", { name: BOT });
+    server.write("containers/new/status", "created");
+    server.forget("new");
+    await swap("abandon");
+    await swap("verdict");
+    const [rename, ...others] = PUT_BACK;
+    assert.deepEqual(server.log().slice(4), [
+      ...["rm --force new", "end what is left of new", rename],
+      ...others,
+    ]);
+  });
+
+  it("starts the old one again although Docker has forgotten that it has done so", async () => {
+    await swap("begin", { MAKE_SECONDS: "600" });
+    server.forget("old");
+    await swap("abandon");
+    await swap("verdict");
+    assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
+    const [rename, start, ...others] = PUT_BACK;
+    assert.deepEqual(server.log().slice(4), [
+      ...[rename, start, "end what is left of old", start],
+      ...others,
+    ]);
+  });
+
   it("has it run again where the proxy takes no commands", async () => {
     await swap("begin");
     server.write("deaf-proxy", "");

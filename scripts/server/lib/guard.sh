@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The guard of a swap: a process that stops the bot, follows its new container, and has the old one run again where that
-# does not get well. Needs lib/common.sh, lib/gate.sh, lib/health.sh, lib/redact.sh and lib/standstill.sh; takes what
-# swap-bot.sh needs, the name BEFORE, and the files LOG, ABANDONED and PASSWORD_SET.
+# does not get well. Needs lib/common.sh, lib/gate.sh, lib/health.sh, lib/leftovers.sh, lib/redact.sh and
+# lib/standstill.sh; takes what swap-bot.sh needs, the name BEFORE, and the files LOG, ABANDONED and PASSWORD_SET.
 # shellcheck disable=SC2154 # shared with swap-bot.sh and the other files here
 
 # Seconds in which a bot that is given up may still end by itself.
@@ -167,6 +167,7 @@ put_back() {
       await_docker
       has_container "$old" || break
       ((SECONDS < deadline)) || leave_to_others
+      end_leftovers "$old" || say "it is still there"
       sleep "$LOOK_PAUSE"
     done
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
@@ -193,6 +194,7 @@ start_old() {
       # again and again.
       if [[ -z $ended && -n $answered ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
       docker rm --force "$id" >/dev/null || return 1
+      end_leftovers "$id" || say "it is still there"
     fi
     docker rename "$old" "$BOT" || return 1
     if [[ -n $renewed ]]; then restore_password; fi
