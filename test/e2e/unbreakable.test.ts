@@ -13,6 +13,8 @@ import { createWorld, unchanged, up, type World } from "./world.ts";
 /** Within this time a server that has lost all that drove the swap serves again, by itself. */
 const SECONDS = 60;
 
+const SWAP = `env SETTINGS=${SETTINGS} ${HOME}/bin/swap-bot.sh`;
+
 /** Moments of a swap, and shell that is true on the server from then on. */
 const MOMENTS = {
   // The brackets: this line is in the command line of the shell that runs it.
@@ -216,9 +218,8 @@ describe("a swap that is broken off", () => {
     const make =
       "docker create --name training_bot --volume late:/usr $(docker inspect --format '{{.Image}}' training_bot_before)";
     const untilBegun = "for i in $(seq 500); do docker volume inspect late && break; sleep 0.01; done";
-    const swap = `env SETTINGS=${SETTINGS} ${HOME}/bin/swap-bot.sh`;
     const seen = await bot.during("a container that comes late", async () => {
-      await bot.sh(`${swap} begin; ${make} & ${untilBegun}; ${swap} abandon; wait`);
+      await bot.sh(`${SWAP} begin; ${make} & ${untilBegun}; ${SWAP} abandon; wait`);
       await serves();
     });
     await bot.sh("docker volume rm late");
@@ -229,10 +230,9 @@ describe("a swap that is broken off", () => {
 
   it("because Docker forgets the new container leaves one bot that serves, and no other process", async () => {
     const good = await bot.running();
-    const swap = `env SETTINGS=${SETTINGS} ${HOME}/bin/swap-bot.sh`;
     const make =
       "docker run --detach --name training_bot --network bot_network --entrypoint sleep $(docker inspect --format '{{.Image}}' training_bot_before) 600";
-    const id = (await bot.sh(`${swap} begin; ${make}`)).trim();
+    const id = (await bot.sh(`${SWAP} begin; ${make}`)).trim();
     // So it is left by a daemon that ends before it has noted what it has started. One that is killed starts nothing again.
     await bot.sh(
       `pkill -KILL -x dockerd

@@ -230,9 +230,18 @@ case "$1 $2" in
     case $1 in
       stop) look_up "\${!#}" && echo exited >"$at/status" ;;
       start)
+        look_up "$2" || exit
+        if [[ $(status) == running ]]; then exit 0; fi
         # The name of the process is taken.
         if grep -qs "docker-$2.scope" proc/*/cgroup; then exit 1; fi
-        look_up "$2" && rm -f "$at/status"
+        rm -f "$at/status"
+        # Docker has started it, and ends before it can say so.
+        if [[ -e lost-answer ]]; then
+          rm lost-answer
+          mkdir -p proc/4711
+          echo "0::/docker/$2" >proc/4711/cgroup
+          exit 1
+        fi
         ;;
       rename)
         # Docker takes the name of a container that it makes before it shows the container.

@@ -173,6 +173,16 @@ describe("a swap of the bot's container", function () {
     ]);
   });
 
+  it("leaves the old one alone that runs although Docker has not said so", async () => {
+    await swap("begin", { MAKE_SECONDS: "600" });
+    server.write("lost-answer", "");
+    await swap("abandon");
+    await swap("verdict");
+    assert.deepEqual([server.named(BOT), isOver()], ["old", true]);
+    const [rename, start, ...others] = PUT_BACK;
+    assert.deepEqual(server.log().slice(4), [rename, start, start, ...others]);
+  });
+
   it("has it run again where the proxy takes no commands", async () => {
     await swap("begin");
     server.write("deaf-proxy", "");

@@ -167,7 +167,7 @@ put_back() {
       await_docker
       has_container "$old" || break
       ((SECONDS < deadline)) || leave_to_others
-      end_leftovers "$old" || say "it is still there"
+      end_leftovers "$old"
       sleep "$LOOK_PAUSE"
     done
     await_good "$BOT" "$START_SECONDS" || say "the old container $fault either"
@@ -194,7 +194,7 @@ start_old() {
       # again and again.
       if [[ -z $ended && -n $answered ]]; then docker stop --time "$LAST_SECONDS" "$id" >/dev/null 2>&1 || true; fi
       docker rm --force "$id" >/dev/null || return 1
-      end_leftovers "$id" || say "it is still there"
+      end_leftovers "$id"
     fi
     docker rename "$old" "$BOT" || return 1
     if [[ -n $renewed ]]; then restore_password; fi
