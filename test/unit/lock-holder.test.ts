@@ -94,16 +94,17 @@ describe("the holder of a lock", () => {
   });
 
   it("is none any more once it is dead, even where nothing asks for its end", async () => {
-    // sleep takes the place of the shell, and does not ask for the end of the child that it gets with that. A shell gives
-    // what runs beside it no standard input of its own.
+    // sleep takes the place of the shell, and does not ask for the end of the child that it gets with that. The shell would,
+    // so the child lives until then. A shell gives what runs beside it no standard input of its own.
     const parent = spawn("sh", ["-c", "exec 3<&0; sh -c 'read end <&3; exit' & echo $!; exec sleep 60"]);
+    const stat = (pid = 0) => readFileSync(`/proc/${pid}/stat`, "utf8");
     try {
       const [line] = (await once(parent.stdout, "data")) as [Buffer];
       const child = Number(line);
       assert.ok(findProcess(child));
+      while (!stat(parent.pid).includes(" (sleep) ")) await setTimeout(10);
       parent.stdin.end("\n");
-      const state = () => readFileSync(`/proc/${child}/stat`, "utf8").includes(" (sh) Z ");
-      while (!state()) await setTimeout(10);
+      while (!stat(child).includes(" (sh) Z ")) await setTimeout(10);
       assert.equal(findProcess(child), undefined);
     } finally {
       parent.kill();
