@@ -31,6 +31,8 @@ export interface FakeContainer {
   /** The status of its answers; the last one stays. Without any, nothing listens there. */
   answers?: number | readonly number[];
   log?: string;
+  /** What it prints once Docker has started it again. */
+  nextLog?: string;
 }
 
 /** How a script ended. */
@@ -66,7 +68,16 @@ export class FakeServer extends TemporaryDirectory {
 
   /** Adds a container, or changes one. */
   async put(id: string, container: FakeContainer): Promise<void> {
-    const { name, ended, endsLater, restarts = 0, answers, log = "", outOfMemory = false } = container;
+    const {
+      name,
+      ended,
+      endsLater,
+      restarts = 0,
+      answers,
+      log = "",
+      outOfMemory = false,
+      nextLog,
+    } = container;
     const pid = ended === undefined ? this.startProcess() : NO_PROCESS;
     this.last += 1;
     const address = `127.0.0.${this.last}`;
@@ -74,6 +85,7 @@ export class FakeServer extends TemporaryDirectory {
     const facts = { name, pid, restarts, address, log, exit: ended ?? 0, oom: outOfMemory };
     for (const [fact, value] of Object.entries(facts)) this.write(`made/${fact}`, String(value));
     if (endsLater) this.write("made/ends-later", "");
+    if (nextLog !== undefined) this.write("made/next-log", nextLog);
     // A guard that looks meanwhile sees the container as a whole or not at all.
     const whole = join(this.directory, "containers", id);
     rmSync(whole, { recursive: true, force: true });
@@ -183,6 +195,9 @@ function commandOf(id: string): string {
   }
 }
 
+/** When Docker has started a container again, by its own word, and when that prints its first line. */
+const STARTED_AGAIN = { time: "2026-01-02T03:04:05.000000007Z", seconds: "1767323044.998000007" };
+
 /** Each container is a directory with a file for each fact. */
 const DOCKER = `#!/usr/bin/env bash
 cd "$WORLD"
@@ -209,13 +224,18 @@ case "$1 $2" in
     fi
     look_up "\${!#}" || exit
     case $* in
+      *State.StartedAt*) [[ ! -e $at/next-log ]] || echo ${STARTED_AGAIN.time} ;;
       *State.Pid*) echo "\${at##*/} $(status) $(<"$at/pid") $(<"$at/restarts") $(<"$at/exit") $(<"$at/oom") $(<"$at/address")" ;;
       *State.Running*) [[ $(status) != running ]] || echo true ;;
       *Config.Env*json*) echo "image of \${at##*/}" ;;
       *Config.Env*) printf '%s\\n' A=b 'POSTGRES_PASSWORD=old \\ "one"' ;;
     esac
     ;;
-  'logs --tail') look_up "$4" && echo "$(<"$at/log")" ;;
+  'logs --tail')
+    look_up "\${!#}" && echo "$(<"$at/log")"
+    first=$(printf '%s\\n' "$5" ${STARTED_AGAIN.seconds} | sort -n | head -n 1)
+    if [[ -e $at/next-log && "$4 $first" != "--until $5" ]]; then cat "$at/next-log"; fi
+    ;;
   'run '*)
     pattern=\${!#}
     pattern=\${pattern#*]}

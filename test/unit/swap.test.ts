@@ -91,6 +91,19 @@ describe("a swap of the bot's container", function () {
     assert.doesNotMatch(server.read("hockey/swap/verdict"), /AAtoken/);
   });
 
+  it("says why the new one ended, not what it prints when Docker has started it again", async () => {
+    await swap("begin");
+    await server.put("new", {
+      ...{ name: BOT, restarts: 1, ended: 1 },
+      ...{ log: "starting\nno such module\n", nextLog: "starting\n" },
+    });
+    const { stderr } = await swap("verdict");
+    assert.match(
+      stderr,
+      /^starting\nno such module\nWhat ran .*\ntraining_bot ended with status 1: no such module\.$/,
+    );
+  });
+
   it("is not abandoned where there is none", async () => {
     assert.equal((await swap("abandon")).status, 0);
     assert.equal(existsSync(join(server.directory, "hockey/swap/abandoned")), false);

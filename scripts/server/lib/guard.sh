@@ -10,6 +10,8 @@ readonly LAST_SECONDS=2
 readonly LOOK_PAUSE=0.05
 # Lines of the log of a bot that was given up.
 readonly VERDICT_LINES=20
+# As many are read for them, since Docker counts those that come too late, too.
+readonly READ_LINES=1000
 
 # --- the journal: the id of the old container, where there is one
 
@@ -238,12 +240,24 @@ await_docker() {
 write_verdict() {
   local log='' reason=$2
   if [[ $1 == failed && -n $id ]]; then
-    log=$(docker logs --tail "$VERDICT_LINES" "$id" 2>&1 | redact || true)
+    log=$(last_lines || true)
     # A bot that has ended says why at its end.
     if [[ -n $log && -n $ended ]]; then reason+=": ${log##*$'\n'}"; fi
   fi
   printf '%s\n' "$1" "$id" "$reason" "$log" >"$SWAP_VERDICT.new"
   mv "$SWAP_VERDICT.new" "$SWAP_VERDICT"
+}
+
+# The last lines of the log of the bot that is given up. Docker soon starts one that has ended anew, a tenth of a second later
+# at the earliest, and notes the time when the process runs already: what that prints says nothing of the end.
+last_lines() {
+  local again nanoseconds until=${EPOCHREALTIME/,/.}
+  again=$(docker container inspect --format '{{if eq .State.Status "running"}}{{.State.StartedAt}}{{end}}' "$id")
+  if [[ -n $ended && -n $again ]]; then
+    nanoseconds=$(($(date --date "$again" +%s%N) - 100000000))
+    until=${nanoseconds:0:-9}.${nanoseconds: -9}
+  fi
+  docker logs --tail "$READ_LINES" --until "$until" "$id" 2>&1 | redact | tail -n "$VERDICT_LINES"
 }
 
 end() {
