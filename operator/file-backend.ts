@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { userDirectory } from "./pulumi-home.ts";
 import { hasSecret, projectName, type Stack } from "./stack.ts";
 
 /**
  * What Pulumi keeps in the files of a `file://` backend, read directly: each question to its command line takes a quarter
- * of a second of processor time, and a release has four. Nothing is written here, and what is not as Pulumi 3.260 leaves
+ * of a second of processor time, and a release has four. Nothing is written here; what is not as Pulumi 3.260 leaves
  * it is left to the command line; test/e2e/operations.test.ts holds both against each other.
  */
 
@@ -66,6 +66,21 @@ export function stackTags(stack: Stack): Record<string, string> | undefined {
   const content = read(pathOf("stacks", projectName(), `${stack.name}.pulumi-tags`)) as
     { tags?: Record<string, string> } | undefined;
   return content?.tags ?? {};
+}
+
+/**
+ * Removes what an update that was killed at the wrong moment has left half-written, beside the stack's state: a note of that
+ * file's type and checksum. Pulumi needs none, but fails with "EOF" where one is empty; the state it replaces in one step.
+ *
+ * @param directory Pulumi's in the backend
+ */
+export function removeHalfWritten(directory: string, { name }: Stack): void {
+  const stacks = join(directory, "stacks", projectName());
+  const files = existsSync(stacks) ? readdirSync(stacks) : [];
+  const notes = files.filter((file) => file.startsWith(`${name}.`) && file.endsWith(".attrs"));
+  for (const note of notes.map((file) => join(stacks, file))) {
+    if (read(note) === undefined) rmSync(note, { force: true });
+  }
 }
 
 /** What a file of JSON holds; undefined where there is none, or it is compressed. */

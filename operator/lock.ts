@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import timers from "node:timers/promises";
 import { EXIT, OperatorError } from "./command.ts";
-import { directoryOf } from "./file-backend.ts";
+import { directoryOf, removeHalfWritten } from "./file-backend.ts";
 import { describeLock, type Lock, type LockFile, UNKNOWN_HOLDER } from "./lock-holder.ts";
 import { pulumi } from "./pulumi.ts";
 import { readState } from "./release/state.ts";
@@ -33,8 +33,17 @@ function sentenceOf({ holder, state }: Lock): string {
   }
 }
 
-/** @param stderr what Pulumi said @throws LockedError when it refused because of a lock */
+/**
+ * @param stderr what Pulumi said
+ * @throws LockedError when it refused because of a lock; OperatorError when it met what a killed update has half-written
+ */
 export function throwIfLocked(stderr: string): void {
+  if (/failed to load checkpoint: (unexpected )?EOF/.test(stderr)) {
+    throw new OperatorError(
+      "An earlier update was killed in the middle, while it wrote the stack's state, which is whole; continue with: ./delivery deploy --recover",
+      EXIT.locked,
+    );
+  }
   if (!/currently locked|another update is currently in progress/i.test(stderr)) return;
   const [, url = "", username, host = "", pid, timestamp = ""] =
     /(\S*): created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
@@ -67,13 +76,16 @@ function readLockFile(path: string): Lock | undefined {
   }
 }
 
-/** Where the backend keeps the stack's locks; undefined unless it is file://, as no other shows them. */
-async function lockDirectory({ name }: Stack): Promise<string | undefined> {
+/** Where the backend keeps what it knows; undefined unless it is file://, as no other shows its locks. */
+async function backendDirectory(): Promise<string | undefined> {
   // What the environment names wins in Pulumi too, and needs no question.
   const { PULUMI_BACKEND_URL: named = "" } = process.env;
-  const directory = directoryOf(named === "" ? await backendUrl() : named);
-  return directory && join(directory, "locks", "organization", projectName(), name);
+  return directoryOf(named === "" ? await backendUrl() : named);
 }
+
+/** The stack's locks in it. */
+const locksIn = (directory: string, { name }: Stack) =>
+  join(directory, "locks", "organization", projectName(), name);
 
 /** @throws OperatorError when the backend is out of reach */
 async function backendUrl(): Promise<string> {
@@ -90,8 +102,8 @@ async function backendUrl(): Promise<string> {
  * @throws LockedError
  */
 export async function assertUnlocked(stack: Stack): Promise<void> {
-  const directory = await lockDirectory(stack);
-  const lock = directory === undefined ? await impliedLock(stack) : readLock(directory);
+  const directory = await backendDirectory();
+  const lock = directory === undefined ? await impliedLock(stack) : readLock(locksIn(directory, stack));
   if (lock !== undefined) throw new LockedError(lock);
 }
 
@@ -128,14 +140,15 @@ export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): 
  * @throws OperatorError when its process still runs on this machine
  */
 export async function takeLock(stack: Stack): Promise<void> {
-  const directory = await lockDirectory(stack);
-  const lock = directory === undefined ? undefined : readLock(directory);
+  const directory = await backendDirectory();
+  const lock = directory === undefined ? undefined : readLock(locksIn(directory, stack));
   if (lock?.state === "running") {
     throw new OperatorError(
       `--recover takes the stack from an update that was killed, and ${lock.holder} still runs; wait for it.`,
       EXIT.locked,
     );
   }
+  if (directory !== undefined) removeHalfWritten(directory, stack);
   const { status, stderr } = await pulumi(stack, ["cancel", "--yes"]);
   if (status !== 0) throw new OperatorError(`The stack's lock cannot be taken: ${lastLine(stderr)}`);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { readdir, truncate } from "node:fs/promises";
+import { join } from "node:path";
 import { run } from "../../sandbox/docker.ts";
 import { cutConnections, rebootServer } from "../../sandbox/server.ts";
 import { pulumi, pulumiOk } from "../../sandbox/stack.ts";
@@ -119,6 +120,17 @@ describe("what got out of order, and what was interrupted, is put right", () => 
     assert.doesNotMatch(before, /differ/, "an update under way is not taken for one that was killed");
     assert.equal(await bot.running(), good, "the release that was made meanwhile is the last good one");
     assert.deepEqual(await bot.containers(), CONTAINERS);
+  });
+
+  it("recovers from a kill -9 while Pulumi writes its state, which is whole all the same", async () => {
+    const stacks = join(world.directory, "state", ".pulumi", "stacks", "hockey");
+    // Pulumi empties this file before it fills it again.
+    await truncate(join(stacks, "test.json.attrs"));
+    const refused = await bot.operate("deploy");
+    assert.equal(refused.exitCode, 3, refused.output);
+    assert.match(refused.output, /^error: An earlier update was killed in the middle, .* deploy --recover$/m);
+    await bot.ok("deploy", "--recover");
+    assert.ok(await unchanged(world.stack));
   });
 
   for (const [when, until, alter, slow] of [

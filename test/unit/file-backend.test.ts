@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { deploymentFile, directoryOf, historyFiles } from "../../operator/file-backend.ts";
+import { deploymentFile, directoryOf, historyFiles, removeHalfWritten } from "../../operator/file-backend.ts";
 import type { Stack } from "../../operator/stack.ts";
 import { settings } from "./fixtures.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
@@ -42,6 +43,23 @@ describe("a backend of files", () => {
   it("has the state as it is exported", () => {
     putStack();
     assert.deepEqual(deploymentFile(stack), latest);
+  });
+
+  it("loses what was half-written beside a state, and nothing else", () => {
+    const pulumis = join(backend.directory, ".pulumi");
+    removeHalfWritten(pulumis, stack);
+    putStack();
+    put("stacks/hockey/test.json.bak.attrs", { md5: "x" });
+    for (const [name, content] of [
+      ["test.json.attrs", ""],
+      ["test.pulumi-tags.attrs", '{"md5":'],
+      ["test.json.bak", ""],
+      ["tester.json.attrs", ""],
+    ] as const)
+      backend.write(`.pulumi/stacks/hockey/${name}`, content);
+    removeHalfWritten(pulumis, stack);
+    const left = readdirSync(join(pulumis, "stacks/hockey")).sort();
+    assert.deepEqual(left, ["test.json", "test.json.bak", "test.json.bak.attrs", "tester.json.attrs"]);
   });
 
   it("has the newest entries of the history, times as they are printed, and nothing of a secret", () => {

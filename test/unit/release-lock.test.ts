@@ -33,6 +33,12 @@ describe("a lock that Pulumi reports", () => {
     throwIfLocked("error: something else");
   });
 
+  it("is told from a state beside which a killed update has half-written a note", () => {
+    assert.throws(() => {
+      throwIfLocked("error: failed to load checkpoint: EOF");
+    }, /^Error: An earlier update was killed in the middle, .* continue with: \.\/delivery deploy --recover$/);
+  });
+
   it("names its holder, of which nothing is known here on another machine", () => {
     const error = caught(() => {
       throwIfLocked(message(NO_PROCESS, "elsewhere"));
