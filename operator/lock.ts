@@ -38,7 +38,7 @@ function sentenceOf({ holder, state }: Lock): string {
  * @throws LockedError when it refused because of a lock; OperatorError when it met what a killed update has half-written
  */
 export function throwIfLocked(stderr: string): void {
-  if (/failed to load checkpoint: (unexpected )?EOF/.test(stderr)) {
+  if (/failed to load checkpoint: EOF$/m.test(stderr)) {
     throw new OperatorError(
       "An earlier update was killed in the middle, while it wrote the stack's state, which is whole; continue with: ./delivery deploy --recover",
       EXIT.locked,

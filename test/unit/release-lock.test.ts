@@ -31,6 +31,7 @@ describe("a lock that Pulumi reports", () => {
 
   it("is told from other failures", () => {
     throwIfLocked("error: something else");
+    throwIfLocked("error: failed to load checkpoint: unexpected EOF");
   });
 
   it("is told from a state beside which a killed update has half-written a note", () => {
