@@ -150,10 +150,8 @@ describe("a database", function () {
       // A bot that cannot start keeps the restore at this stage for long enough.
       await bot.sh(`nohup env ${restore(bad)} --yes --no-safety-dump >${said} 2>&1 &
         until grep -qs stage=starting ${BACKUPS}/.restore; do kill -0 $! || exit; done`);
-      await world.onServer("systemctl", "enable", "--quiet", "cron");
       await rebootServer(world.server);
       await bot.untilVerified(60);
-      await world.onServer("systemctl", "disable", "--quiet", "--now", "cron");
       assert.match(await bot.sh(`cat ${HOME}/backup.log ${said}`), /What was there is back/);
       assert.equal(await bot.players(), today);
       assert.equal(await bot.sh("docker inspect -f '{{.State.Running}}' training_bot"), "true");

@@ -189,7 +189,8 @@ describe("the stack on a server", () => {
 
   it("is backed up, listed and restored by what an operator types", async () => {
     const rows = await bot.train();
-    await bot.ok("backup");
+    // After a reboot cron may be making one, and refuses a second meanwhile.
+    await eventually(() => bot.ok("backup"), "a backup", 60);
     await bot.sql("delete from trainings");
     const listed = await bot.operate("backups");
     assert.match(listed.output, /hockey_db_\d{4}-\d\d-\d\d_\d{6}\.sql\.gz .* yes/);
