@@ -11,6 +11,8 @@ import { projectName, type Stack } from "./stack.ts";
 
 /** Seconds between two tries while another update has the stack. */
 const LOCK_PAUSE = 3;
+/** Pulumi fills a note of its state in place, within milliseconds: one that is empty at every try was left so. */
+const HALF_WRITTEN = { tries: 3, pause: 1 } as const;
 
 /** Another update has the stack. The message names it and says what to do. */
 export class LockedError extends OperatorError {
@@ -33,17 +35,22 @@ function sentenceOf({ holder, state }: Lock): string {
   }
 }
 
-/**
- * @param stderr what Pulumi said
- * @throws LockedError when it refused because of a lock; OperatorError when it met what a killed update has half-written
- */
-export function throwIfLocked(stderr: string): void {
-  if (/failed to load checkpoint: EOF$/m.test(stderr)) {
-    throw new OperatorError(
+/** Pulumi has met a half-written note of its state: another update writes it just now, or was killed while it did. */
+export class HalfWrittenError extends OperatorError {
+  constructor() {
+    super(
       "An earlier update was killed in the middle, while it wrote the stack's state, which is whole; continue with: ./delivery deploy --recover",
       EXIT.locked,
     );
   }
+}
+
+/**
+ * @param stderr what Pulumi said
+ * @throws LockedError when it refused because of a lock; HalfWrittenError when it could not read a note of its state
+ */
+export function throwIfLocked(stderr: string): void {
+  if (/failed to load checkpoint: EOF$/m.test(stderr)) throw new HalfWrittenError();
   if (!/currently locked|another update is currently in progress/i.test(stderr)) return;
   const [, url = "", username, host = "", pid, timestamp = ""] =
     /(\S*): created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/.exec(stderr) ?? [];
@@ -113,17 +120,22 @@ async function impliedLock(stack: Stack): Promise<Lock | undefined> {
 }
 
 /**
- * Repeats an action while it throws LockedError.
+ * Repeats an action while it throws LockedError, and some times where it throws HalfWrittenError.
  *
  * @param wait seconds after which the error is final; that of a dead update is so at once
  */
 export async function untilUnlocked<T>(wait: number, action: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + wait * 1000;
   let told = false;
+  let halfWritten = 0;
   for (;;) {
     try {
       return await action();
     } catch (error) {
+      if (error instanceof HalfWrittenError && ++halfWritten < HALF_WRITTEN.tries) {
+        await timers.setTimeout(HALF_WRITTEN.pause * 1000);
+        continue;
+      }
       if (!(error instanceof LockedError) || error.lock.state === "dead" || Date.now() >= deadline)
         throw error;
       if (!told) console.log(`waiting up to ${wait} s for ${error.lock.holder}`);

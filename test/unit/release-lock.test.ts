@@ -3,7 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { hostname, tmpdir, userInfo } from "node:os";
 import { join, relative } from "node:path";
 import { mock } from "node:test";
-import { assertUnlocked, LockedError, readLock, throwIfLocked, untilUnlocked } from "../../operator/lock.ts";
+import {
+  assertUnlocked,
+  HalfWrittenError,
+  LockedError,
+  readLock,
+  throwIfLocked,
+  untilUnlocked,
+} from "../../operator/lock.ts";
 import type { Lock } from "../../operator/lock-holder.ts";
 import type { Stack } from "../../operator/stack.ts";
 
@@ -206,6 +213,23 @@ describe("waiting for a lock", () => {
       if (left >= 0) throw locked("running");
     });
     assert.equal(result, "done");
+  });
+
+  it("takes an update that writes a note of its state just now for none that was killed", async () => {
+    let left = 2;
+    const { result, tries } = await wait(60, () => {
+      left -= 1;
+      if (left >= 0) throw new HalfWrittenError();
+    });
+    assert.deepEqual([result, tries], ["done", 3]);
+  });
+
+  it("ends soon where such a note stays as it is", async () => {
+    const { result, tries } = await wait(60, () => {
+      throw new HalfWrittenError();
+    });
+    assert.match(String(result), /An earlier update was killed in the middle, /);
+    assert.equal(tries, 3);
   });
 
   it("tries again until the lock is free, and says once what it waits for", async () => {
